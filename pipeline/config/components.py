@@ -20,7 +20,8 @@ from pipeline.config.wording import kind as kind_of
 from pipeline.config.wording import known_words, listed, nearest, shown
 from pipeline.model import registry
 from pipeline.model.component import SinkContext, SourceContext, StageContext
-from pipeline.model.errors import ConfigError, DocklineError, MissingPackage
+from pipeline.model.errors import ConfigError, DocklineError, Unquoted
+from pipeline.model.secrecy import starred
 
 ToStruct = Callable[[dict[str, Any], Any, Path, Mapping[str, Any]], Any]
 """Converts a table to a Struct: see `Converter.struct`."""
@@ -112,10 +113,15 @@ def stage(
 def rejected(error: Exception, value: Any, path: Path, report: ProblemReport) -> Invalid:
     """Reports an error that a component or a Struct raised for the value at `path`.
 
-    The message is withheld if it could show what was substituted for `${…}`.
+    The message is withheld if it could show what was substituted for `${…}`: if that is in the
+    value that the error is about, or in the message.
     """
     inner = inside(value, error.path) if isinstance(error, ConfigError) else ()
-    if hides_something(value) and not isinstance(error, MissingPackage):
+    its_value = at_path(value, inner)
+    if isinstance(error, Unquoted):
+        column = None if hides_something(its_value) else error.column
+        report.error((*path, *inner), error.message, column=column)
+    elif hides_something(its_value) or quotes_hidden(str(error), value):
         message = "the value of ${…} is not accepted; the reason is withheld, as it could show it"
         report.error((*path, *inner), message, about="key")
     elif isinstance(error, ConfigError):
@@ -157,6 +163,26 @@ def hides_something(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(hides_something, value))
     return isinstance(value, Substituted)
+
+
+def quotes_hidden(message: str, value: Any) -> bool:
+    """Whether a message has what `${...}` stands for in the value, or in anything nested in it."""
+    if isinstance(value, dict):
+        return any(quotes_hidden(message, inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(quotes_hidden(message, inner) for inner in value)
+    return isinstance(value, Substituted) and starred(message, value.parts) != message
+
+
+def at_path(value: Any, path: Path) -> Any:
+    """What stands at the path in the value; the value itself, or the innermost that there is, where
+    there is nothing."""
+    for key in path:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    return value
 
 
 def inside(value: Any, path: str) -> Path:

@@ -32,7 +32,7 @@ from pipeline.config.wording import (
     short_key,
     toml,
 )
-from pipeline.model.component import Python, SinkConfig, SourceConfig, StageContext
+from pipeline.model.component import Python, SecretURL, SinkConfig, SourceConfig, StageContext
 from pipeline.model.errors import DocklineError
 
 
@@ -66,7 +66,7 @@ class Converter:
         if may_hold_secrets(type_):
             about = "key"
             if is_secret(type_) or not isinstance(value, (dict, list)):
-                self.report.hidden.hide(path, value)
+                self.report.hidden.hide(path, _secret_part(value, type_))
         if not takers:
             message = f"expected {expected(type_)}, got {kind(value)}"
             self.report.error(path, message, shape_hint(value, type_, path), about=about)
@@ -156,3 +156,10 @@ class Converter:
                 self.report.error((*path, key), f"the key {quote(key)} {excess}", about="key")
         table = {key: self.convert(item, inner, (*path, key)) for key, item in value.items()}
         return INVALID if any(item is INVALID for item in table.values()) else table
+
+
+def _secret_part(value: Any, type_: Any) -> Any:
+    """What of a value of this type is not shown."""
+    if SecretURL in arms(type_) and isinstance(value, str):
+        return list(SecretURL(value).secrets())
+    return value

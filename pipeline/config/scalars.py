@@ -14,7 +14,7 @@ from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, Invalid, ProblemReport, quote
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import expected, nearest, plain, shown, toml
-from pipeline.model.component import Duration, Secret, Size
+from pipeline.model.component import Duration, Secret, SecretURL, Size, TemplateText
 from pipeline.model.errors import DocklineError
 
 JUDGED_BY_NAME = ("headers",)
@@ -34,6 +34,16 @@ def scalar(value: Any, type_: Any, path: Path, report: ProblemReport) -> Any:
             hint = "write ${NAME} or ${file:/run/secrets/NAME}"
             report.warning(path, "a secret in plain text", hint)
         return Secret(str(value))
+    if type_ is SecretURL:
+        url = SecretURL(str(value))
+        if not isinstance(value, Substituted) and url.looks_secret:
+            hint = "write ${NAME} or ${file:/run/secrets/NAME} in its place"
+            report.warning(path, "a secret in plain text, in an address", hint)
+        return url
+    if type_ is TemplateText:
+        return TemplateText.filled(
+            str(value), value.parts if isinstance(value, Substituted) else ()
+        )
     if hasattr(type_, "parse"):
         return _parsed(value, type_, path, report)
     if type_ in (int, float, bool) and isinstance(value, Substituted):

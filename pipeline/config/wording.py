@@ -25,6 +25,7 @@ from pipeline.config.substitute import Substituted, without_defaults
 from pipeline.model.component import (
     Duration,
     Secret,
+    SecretURL,
     SinkConfig,
     Size,
     SourceConfig,
@@ -108,9 +109,9 @@ def is_struct(type_: Any) -> bool:
 
 
 def is_secret(type_: Any) -> bool:
-    """Whether the type is `Secret`, or an array or dictionary of secrets."""
+    """Whether the type is `Secret` or `SecretURL`, or an array or dictionary of those."""
     type_ = unwrap(type_)
-    if type_ is Secret:
+    if type_ in (Secret, SecretURL):
         return True
     return not is_struct(type_) and any(is_secret(arg) for arg in get_args(type_))
 
@@ -121,7 +122,7 @@ def may_hold_secrets(type_: Any) -> bool:
     True for sinks, sources and stages, whose own type is not known before the table is read.
     """
     type_ = unwrap(type_)
-    if type_ in (Secret, SinkConfig, SourceConfig, StageConfig):
+    if type_ in (Secret, SecretURL, SinkConfig, SourceConfig, StageConfig):
         return True
     if is_struct(type_):
         return any(may_hold_secrets(field.type) for field in structs.fields(type_))

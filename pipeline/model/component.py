@@ -26,7 +26,7 @@ from pipeline.model.tables import (
     SourceConfig,
     TLSConfig,
 )
-from pipeline.model.values import Duration, Rate, Secret, Size
+from pipeline.model.values import Duration, Rate, Secret, SecretURL, Size, TemplateText
 
 __all__ = [
     "BatchConfig",
@@ -41,6 +41,7 @@ __all__ = [
     "Rate",
     "RetryConfig",
     "Secret",
+    "SecretURL",
     "Share",
     "SharedQueue",
     "SharedStream",
@@ -55,4 +56,5 @@ __all__ = [
     "StageContext",
     "TLSConfig",
     "Taken",
+    "TemplateText",
 ]

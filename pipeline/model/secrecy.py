@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from msgspec import Struct, structs
 
 from pipeline.model.errors import without_credentials
-from pipeline.model.values import Secret
+from pipeline.model.values import Secret, TemplateText
 
 STARS: Final = "***"
 """Stands for a secret."""
@@ -37,7 +37,7 @@ def starred(text: str, secrets: Iterable[str]) -> str:
     """The text with stars for every secret in it, and for larger parts of one."""
     marked = bytearray(len(text))
     for secret in secrets:
-        for form in {secret, unquote(secret), _on_one_line(secret)}:
+        for form in _forms(secret):
             for start, end in _found(text, form):
                 marked[start:end] = b"\1" * (end - start)
     return re.sub(
@@ -55,7 +55,8 @@ class Stars:
         """`config`: the component's configuration. Its `Secret` values are hidden, as are headers
         whose names sound secret."""
         self._secrets = sorted({one for one in _secrets(config) if one.strip()})
-        self._parts = [part for secret in self._secrets for part in _parts(secret)]
+        forms = {form for secret in self._secrets for form in _forms(secret)}
+        self._parts = [part for form in sorted(forms) for part in _parts(form)]
 
     def __call__(self, text: str) -> str:
         """The text with stars for the secrets and for credentials of URLs."""
@@ -66,8 +67,8 @@ class Stars:
 
 def _secrets(value: Any, name: str = "") -> Iterator[str]:
     """All secrets of a configuration. A header is one only if its name sounds so."""
-    if isinstance(value, Secret):
-        yield str(value)
+    if isinstance(value, Secret | TemplateText):
+        yield from value.secrets()
     elif isinstance(value, Struct):
         table = structs.asdict(value)
         for key, inner in table.items():
@@ -81,6 +82,11 @@ def _secrets(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from _secrets(inner)
+
+
+def _forms(secret: str) -> set[str]:
+    """The ways in which others write a secret."""
+    return {secret, unquote(secret), _on_one_line(secret)}
 
 
 def _parts(secret: str) -> Iterator[str]:

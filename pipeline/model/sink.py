@@ -80,6 +80,11 @@ class Sink(ABC, Generic[Data]):
     far as entries can be divided. For encoders that write each value in Python, which would block
     the event loop. None for no limit."""
 
+    most_entries: int | None = None
+    """At most how many entries are taken from the buffer at once, as far as batches allow. For
+    destinations that take a few at a time, slowly: what was sent of a payload that is not sent to
+    its end, such as when the agent ends, is sent again. None for `batch.entries` alone."""
+
     tends: float | None = None
     """Seconds between two calls of `tend`; None if it is never called."""
 

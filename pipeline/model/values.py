@@ -8,6 +8,7 @@ messages and the JSON Schema need: `NOUN`, what to call such a text; `EXAMPLE`; 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -87,3 +88,50 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+    def secrets(self) -> tuple[str, ...]:
+        """What of it is hidden in texts of others: all of it."""
+        return (str(self),)
+
+
+class SecretURL(Secret):
+    """A URL whose path and query are secret, as those of webhooks are. Scheme, host and port may be
+    shown."""
+
+    __slots__ = ()
+
+    def secrets(self) -> tuple[str, ...]:
+        """The path and the query, and the longer parts of both; all of a text without `://`."""
+        if "://" not in self:
+            return (str(self),)
+        path, _, query = self.partition("://")[2].partition("/")[2].partition("?")
+        parts = re.split(r"[/&=]", f"{path}&{query}")
+        return tuple(dict.fromkeys((
+            *filter(None, (path.strip("/"), query)), *(part for part in parts if len(part) >= 12)
+        )))  # fmt: skip
+
+    @property
+    def looks_secret(self) -> bool:
+        """Whether path or query have something that nobody would type: a token, or a signature."""
+        words = re.split(r"[^A-Za-z0-9_-]", self.partition("://")[2].partition("/")[2])
+        return any(len(word) >= 20 and re.search(r"[0-9]", word) for word in words)
+
+
+class TemplateText(str):
+    """A template. `of_environment` are those texts in it that `${…}` was written for."""
+
+    of_environment: tuple[str, ...] = ()
+
+    @classmethod
+    def filled(cls, text: str, values: Iterable[str]) -> TemplateText:
+        """A template in which `values` were put in place of `${…}`."""
+        made = cls(text)
+        made.of_environment = tuple(filter(None, values))
+        return made
+
+    def __repr__(self) -> str:
+        return "'***'" if self.of_environment else super().__repr__()
+
+    def secrets(self) -> tuple[str, ...]:
+        """What of it is hidden in texts of others: what `${…}` was written for."""
+        return self.of_environment

@@ -26,7 +26,15 @@ from pipeline.config.wording import (
     toml,
 )
 from pipeline.model import registry
-from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig
+from pipeline.model.component import (
+    Duration,
+    Secret,
+    SecretURL,
+    SinkConfig,
+    Size,
+    SourceConfig,
+    TemplateText,
+)
 
 INTRODUCTION = """\
 # Configuration reference
@@ -143,7 +151,8 @@ def _limits(type_: Any) -> Iterator[str]:
 
 
 _NAMES: dict[Any, str] = {
-    Size: "size", Duration: "duration", Secret: "secret", ContainerExpression: "expression",
+    Size: "size", Duration: "duration", Secret: "secret", SecretURL: "address",
+    TemplateText: "template", ContainerExpression: "expression",
     EngineURL: "address", ListenAddress: "address", HostName: "host", EntryTime: "time",
     StageConfig: "stage",
     str: "string", int: "whole number", float: "number", bool: "`true` or `false`",

@@ -166,6 +166,8 @@ class Delivery:
         """Answers in a row with which the destination accepted nothing."""
         self._neglected = 0
         """Failures of `Sink.tend` since it last succeeded."""
+        self._most = min(config.batch.entries, sink.most_entries or config.batch.entries)
+        """Entries that are taken from the buffer at once, as far as batches allow."""
         self._room = int(config.buffer.memory) // 2
         """Bytes of unconfirmed data above which nothing more is taken from the buffer."""
         self._delivered = metrics.delivered.labels(name)
@@ -227,7 +229,7 @@ class Delivery:
         Confirms what was sent while it waits for more.
         """
         batch = self._config.batch
-        limits = int(batch.bytes), batch.entries, float(batch.linger)
+        limits = int(batch.bytes), self._most, float(batch.linger)
         pause = FIRST_LOOK
         while self._sent:
             with suppress(TimeoutError):
@@ -625,7 +627,7 @@ class Delivery:
         more: list[Envelope] = []
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                more = await self._buffer.take(limit, batch.entries, 0)
+                more = await self._buffer.take(limit, self._most, 0)
         if more:
             shipment.beside.append(_Shipment(more))
         return more

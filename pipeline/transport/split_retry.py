@@ -170,6 +170,11 @@ class SplitRetry:
         """One body of these pieces, in order."""
         return self._given_join(pieces)
 
+    def divide(self, indexes: Sequence[int]) -> Sequence[Sequence[int]]:
+        """Which of these entries are sent in one request each: all together, unless who derives
+        from this knows of limits."""
+        return [indexes]
+
     async def send(self, payload: Payload[Any], post: Callable[[Part], Awaitable[object]]) -> None:
         """Has `post` send what is left, in order, and refuses what it raises `Rejected` for, where
         there is evidence.
@@ -177,7 +182,7 @@ class SplitRetry:
         Raises `Unavailable` as `post` does, and where nothing at all is taken.
         """
         if self._left is None:
-            self._left = deque([Part(self.whole, range(payload.entries))])
+            self._left = deque(self._requests(range(payload.entries)))
         self._attempts += 1
         self._has_sampled = False
         try:
@@ -408,9 +413,8 @@ class SplitRetry:
         self._suspects = []
         while self._left and self._left[0].faults == 0:
             together.append(self._left.popleft())
-        self._left.appendleft(
-            self._part(sorted(index for part in together for index in part.indexes))
-        )
+        indexes = sorted(index for part in together for index in part.indexes)
+        self._left.extendleft(reversed(self._requests(indexes)))
 
     def _halve(self, part: Part) -> None:
         """Puts both halves first. What the whole has failed at, they have."""
@@ -422,10 +426,15 @@ class SplitRetry:
                 half.taken_before, half.yields = self.evidence.taken, part.yields
         self._left.extendleft(reversed(halves))
 
+    def _requests(self, indexes: Sequence[int]) -> list[Part]:
+        if self._pieces is None and isinstance(indexes, range):  # of all, as nearly always
+            return [Part(self.whole, indexes)]
+        return [self._part(some) for some in self.divide(indexes)]
+
     def _part(self, indexes: Sequence[int]) -> Part:
         if self._pieces is None:
             self._pieces = self.split(self.whole)
-        if len(indexes) == len(self._pieces):
+        if self.whole and len(indexes) == len(self._pieces):
             return Part(self.whole, indexes)
         return Part(self.join([self._pieces[index] for index in indexes]), indexes)
 

@@ -32,6 +32,7 @@ ENVIRON = {
     "PAPERTRAIL_TOKEN": "secret",
     "SWO_TOKEN": "secret",
     "COLLECTOR_TOKEN": "secret",
+    "CHAT_WEBHOOK": "https://chat.example.com/hooks/secret",
     "ES_API_KEY": "secret",
     "ELASTICSEARCH_API_KEY": "secret",
     "KAFKA_PASSWORD": "secret",

@@ -217,3 +217,63 @@ def test_the_default_of_a_reference_is_not_shown() -> None:
 
 def test_nor_is_it_in_the_line_of_a_value_that_is_no_secret_itself() -> None:
     assert SECRET not in told(f'[http]\nlisten = "${{NO:-{SECRET}}}"\n')
+
+
+HOOK = "https://hooks.example.com/services/T01/B02/sPq9xVt7Lk3Jd8Wz5Rn1"
+
+
+def sink(url: str, *more: str) -> str:
+    return "\n".join(["[sinks.chat]", 'type = "http"', f'url = "{url}"', *more])
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        'template = "[1"',
+        "methode = 1",
+        'auth = "x"',
+        "tls = 3",
+        "limits = { entries = 0 }",
+        'success = "("',
+        'headers = { "a b" = "c" }',
+    ],
+)
+@pytest.mark.parametrize("url", [HOOK, "${HOOK}"])
+def test_the_path_of_a_webhook_is_not_shown_whatever_else_is_wrong(url: str, mistake: str) -> None:
+    said = told(sink(url, mistake), {"HOOK": HOOK})
+    assert "sinks.chat" in said and "sPq9x" not in said and "B02" not in said
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com/T01/sPq9xVt7Lk3Jd8", f"{HOOK}#x", f"{HOOK}\\n"])
+def test_an_address_that_is_wrong_itself_is_not_shown(url: str) -> None:
+    for text, environ in ((sink(url), {}), (sink("${HOOK}"), {"HOOK": url.replace("\\n", "\n")})):
+        said = told(text, environ)
+        assert "sinks.chat" in said and "sPq9x" not in said
+
+
+def test_the_address_of_a_webhook_in_plain_text_is_warned_of() -> None:
+    assert "a secret in plain text, in an address; write ${NAME}" in told(sink(HOOK))
+    for url in ("https://collector.example.com/ingest?source=docker", "${HOOK}"):
+        assert "plain text" not in told(sink(url), {"HOOK": HOOK})
+
+
+def test_an_error_of_one_setting_is_told_though_another_has_a_secret() -> None:
+    said = told(sink("${HOOK}", """template = '{{"text": {level} {message}}}'"""), {"HOOK": HOOK})
+    assert 'sinks.chat.template: this is never JSON: a "," is missing' in said
+    assert "f.toml:4" in said and "^" in said
+
+
+def test_what_is_wrong_with_the_form_of_a_secret_template_is_told_without_it() -> None:
+    written = """template = '{{"key": "${KEY}", "text": {message}'"""
+    said = told(sink("${HOOK}", written), {"HOOK": HOOK, "KEY": SECRET})
+    assert "sinks.chat.template" in said and SECRET not in said
+    written = """template = '{{"key": "${KEY}" "text": {message}}}'"""
+    said = told(sink("${HOOK}", written), {"HOOK": HOOK, "KEY": SECRET})
+    assert 'this is never JSON: a "," is missing' in said and SECRET not in said
+
+
+def test_a_secret_that_breaks_the_form_of_a_template_is_not_shown() -> None:
+    written = """template = '{{"key": "${KEY}"}}'"""
+    for key in ('Zk9"qJ7xV_w4hT', "Zk9{qJ7xV_w4hT", "Zk9qJ7xV\\w4hT"):
+        said = told(sink("${HOOK}", written), {"HOOK": HOOK, "KEY": key})
+        assert "sinks.chat.template" in said and "qJ7xV" not in said and "Zk9" not in said

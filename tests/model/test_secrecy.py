@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pipeline.model.component import Secret
+from pipeline.model.component import Secret, SecretURL, TemplateText
 from pipeline.model.secrecy import Stars, sounds_secret
 from pipeline.sinks.http import Config
 from pipeline.transport.http import AuthConfig
@@ -14,7 +14,8 @@ from pipeline.transport.http import AuthConfig
 STARS = Stars(
     Config(
         type="http",
-        url="http://store",
+        url=SecretURL("http://store/services/T01/B0000000002/sPq9xVt7?sig=aB%2Bc_d-e%3Dfg"),
+        template=TemplateText.filled('{{"routing_key": "k3y-of-8"}}', ["k3y-of-8"]),
         auth=AuthConfig(user="me", password=Secret("correct horse battery")),
         headers={"X-Api-Key": Secret("k3y"), "Accept": Secret("application/json")},
     )
@@ -28,6 +29,13 @@ STARS = Stars(
         ("Basic " + base64.b64encode(b"me:correct horse battery").decode(), "Basic ***"),
         ("it begins with correct horse ba…", "it begins with ***…"),
         ('no such key "k3y"', 'no such key "***"'),
+        ("Cannot POST /services/T01/B0000000002/sPq9xVt7", "Cannot POST /***"),
+        ("no_service: B0000000002", "no_service: ***"),
+        (
+            "http://store answers 403: sig aB+c_d-e=fg is wrong",
+            "http://store answers 403: sig *** is wrong",
+        ),
+        ('{"routing_key": "k3y-of-8"} is not valid', '{"routing_key": "***"} is not valid'),
         ("415: application/json is not taken by me", "415: application/json is not taken by me"),
     ],
 )

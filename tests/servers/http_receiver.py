@@ -45,11 +45,13 @@ Judge = Callable[[Request], bytes | None]
 
 @dataclass
 class HttpReceiver:
-    """`judge` answers each request but the probes (GET) of opening; None is for silence, and an
-    answer that is cut short or no HTTP ends the connection, as do empty bytes."""
+    """`judge` answers each request but the probes of opening: `probe` those by GET, `asked` those
+    by OPTIONS. None is for silence, and an answer that is cut short or no HTTP ends the connection,
+    as do empty bytes."""
 
     judge: Judge = lambda request: OK
     probe: Judge = lambda request: OK
+    asked: Judge = lambda request: OK
     requests: list[Request] = field(default_factory=list)
     """All but the probes."""
     port: int = 0
@@ -70,6 +72,8 @@ class HttpReceiver:
         request = await _read(reader, writer)
         if request.method == "GET":
             said = self.probe(request)
+        elif request.method == "OPTIONS":
+            said = self.asked(request)
         else:
             self.requests.append(request)
             said = self.judge(request)

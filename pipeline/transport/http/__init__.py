@@ -17,15 +17,18 @@ from pipeline.transport.http.answers import (
     TooLarge,
     retry_after,
 )
-from pipeline.transport.http.client import HttpClient
-from pipeline.transport.http.config import AuthConfig, HttpSinkConfig
+from pipeline.transport.http.client import LONGEST_STATUS, HttpClient
+from pipeline.transport.http.config import AuthConfig, Compression, HttpOptions, HttpSinkConfig
 from pipeline.transport.http.sink import OverHttp
 
 __all__ = [
     "LARGEST_ANSWER",
+    "LONGEST_STATUS",
     "Answer",
     "AuthConfig",
+    "Compression",
     "HttpClient",
+    "HttpOptions",
     "HttpSinkConfig",
     "Misconfigured",
     "OverHttp",

@@ -22,7 +22,13 @@ from pipeline.transport.http.answers import (
     check,
     check_for_page,
 )
-from pipeline.transport.http.config import HttpSinkConfig, compressor, request_headers
+from pipeline.transport.http.config import (
+    Compression,
+    HttpOptions,
+    HttpSinkConfig,
+    compressor,
+    request_headers,
+)
 from pipeline.transport.http.nodes import Nodes, address_of, http_url, joined, proxy_for
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable, sentence
@@ -30,6 +36,8 @@ from pipeline.transport.net.tls import check_key, client_context
 
 LONGEST_STATUS = 2**16
 """Bytes of an answer that are looked at for why a request was not taken."""
+REST = 5.0
+"""Seconds for the rest of an answer whose status says all that is needed."""
 IN_THREAD = 2**15
 """Bytes from which on compressing is left to a thread; it takes half a millisecond."""
 
@@ -40,19 +48,25 @@ class HttpClient:
     def __init__(
         self,
         urls: Sequence[str],
-        config: HttpSinkConfig,
+        config: HttpOptions,
         *,
+        compression: Compression | None = None,
         key: str = "url",
         probe: str = "",
+        probe_method: str = "GET",
+        longest: int = LARGEST_ANSWER,
+        whole: bool = True,
         pages: bool = True,
         own: Iterable[str] = ("Content-Type",),
         said: Callable[[bytes, str], str] = lambda body, kind: body.decode("utf-8", "replace"),
     ) -> None:
         """`urls` are those of the nodes, each with the path that all others are relative to; `key`
-        names them in messages; `probe` is a path to ask for when it is opened. Without `pages` a
-        web page is no success, such as that of a login with 200. `own` are the headers that
-        requests are posted with, which the configuration cannot have. `said` makes words of the
-        beginning of an answer that is no success, and of its `Content-Type`.
+        names them in messages; `compression` is that of `config` unless it is given. `probe` is a
+        path to ask for, with `probe_method`, when it is opened. Of an answer `longest` bytes are
+        read; and where it is not needed `whole`, 2xx is a success even if its end does not come.
+        Without `pages` a web page is no success, such as that of a login with 200. `own` are the
+        headers that requests are posted with, which the configuration cannot have. `said` makes
+        words of the beginning of an answer that is no success, and of its `Content-Type`.
 
         Raises `ConfigError`.
         """
@@ -61,16 +75,21 @@ class HttpClient:
         self._nodes = Nodes([http_url(text, key) for text in urls])
         self._tls = config.tls
         self._timeout = float(config.timeout)
-        self._probe = probe
+        self._probe = probe_method, probe
+        self._longest, self._whole = longest, whole
         self._pages = pages
-        self._encoding = config.compression
-        self._compress = compressor(config.compression)
+        if compression is None:
+            compression = config.compression if isinstance(config, HttpSinkConfig) else "none"
+        self._encoding = compression
+        self._compress = compressor(compression)
         self._headers = request_headers(config, own)
         self._said = said
         self._session: aiohttp.ClientSession | None = None
         self._reached = ""
         self._opened: Answer | None = None
         """What was answered then."""
+        self._answered = False
+        """Whether the last request was answered, with no success."""
         secure = any(url.scheme == "https" for url in self._nodes.all)
         if config.tls is not None and not secure:
             raise ConfigError("http:// is not encrypted, so a tls table has no meaning", "tls")
@@ -80,11 +99,14 @@ class HttpClient:
     # ------------------------------------------------------------------- opening and closing
 
     async def open(self) -> None:
-        """Makes new connections, and sees that somebody answers there, whatever it says.
+        """Makes new connections, and sees that somebody answers there, whatever it says. After an
+        answer that was no success it knows, and does not ask: that might count as a request, where
+        there may be few.
 
         Raises `Unavailable`.
         """
         await self.close()
+        knows, self._answered = self._answered, False
         context = None
         if self._secure:
             context = await asyncio.to_thread(client_context, self._tls or TLSConfig())
@@ -94,6 +116,8 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(self._timeout, 10)),
             auto_decompress=False,
         )
+        if knows:
+            return
         try:
             await self._somebody_answers()
         except BaseException:
@@ -101,9 +125,10 @@ class HttpClient:
             raise
 
     async def _somebody_answers(self) -> None:
+        method, path = self._probe
         for node in (order := self._nodes.order()):
             try:
-                answer = await self._ask("GET", node, self._probe, None, {})
+                answer = await self._ask(method, node, path, None, {})
             except Unavailable:
                 self._nodes.failed(node)
                 if node is order[-1]:
@@ -174,7 +199,9 @@ class HttpClient:
             more["Content-Encoding"] = self._encoding
         for node in (order := self._nodes.order()):
             try:
+                self._answered = False
                 answer = await self._ask(method, node, path, body, more)
+                self._answered = True
                 self._check(answer)
                 if not self._pages:
                     check_for_page(answer)
@@ -186,6 +213,7 @@ class HttpClient:
                 if node is order[-1]:
                     raise
             else:
+                self._answered = False
                 self._nodes.works(node)
                 return answer
         raise AssertionError("there is at least one node")
@@ -216,7 +244,7 @@ class HttpClient:
                 server_hostname=self._tls.server_name if self._tls else None,
                 proxy=proxy_for(node),
             ) as answer:
-                said = await _bounded(answer)
+                said = await self._body(answer)
                 return Answer(answer.status, answer.headers, said, str(where))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             kind = RequestFailed if _ended_at_it(error) else Unavailable
@@ -226,10 +254,21 @@ class HttpClient:
             problem = f"{where} gave an answer that is no HTTP: {error}"
             raise Unavailable(problem) from untraced(error)
 
+    async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
+        if self._whole or not 200 <= answer.status < 300:
+            return await _bounded(answer, self._longest)
+        try:
+            async with asyncio.timeout(REST):
+                return await _bounded(answer, self._longest)
+        except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, TimeoutError) as error:
+            untraced(error)
+            answer.close()
+            return b""
 
-async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+
+async def _bounded(answer: aiohttp.ClientResponse, most: int) -> bytes:
     """The rest of what is too long is not read: the connection is closed instead."""
-    pieces, left = [], LARGEST_ANSWER
+    pieces, left = [], most
     while left > 0 and (piece := await answer.content.read(left)):
         pieces.append(piece)
         left -= len(piece)

@@ -56,23 +56,32 @@ class AuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return f"Bearer {self.bearer!s}"
 
 
-class HttpSinkConfig(SinkConfig, frozen=True, kw_only=True):
-    """What every sink over HTTP may be told, beside its address."""
+class HttpOptions(SinkConfig, frozen=True, kw_only=True):
+    """What every sink over HTTP may be told, beside its address and how it compresses."""
 
     auth: AuthConfig | None = None
     """Basic authentication, or a bearer token."""
     headers: dict[str, Secret] = msgspec.field(default_factory=dict)
     """Further headers of each request. Their values are never shown. Those that follow from other
     settings, such as `Content-Encoding`, cannot be set."""
-    compression: Literal["none", "gzip", "zstd"] = "gzip"
-    """How bodies are compressed; `zstd` is the quickest, where the destination takes it."""
     tls: TLSConfig | None = None
     """Certificates, for `https://`."""
     timeout: Annotated[Duration, msgspec.Meta(gt=0)] = Duration(30)
     """For a whole request, from connecting to the end of the answer."""
 
 
-def request_headers(config: HttpSinkConfig, own: Iterable[str]) -> dict[str, str]:
+Compression = Literal["none", "gzip", "zstd"]
+"""How bodies are compressed."""
+
+
+class HttpSinkConfig(HttpOptions, frozen=True, kw_only=True):
+    """What every sink of logs and readings over HTTP may be told, beside its address."""
+
+    compression: Compression = "gzip"
+    """How bodies are compressed; `zstd` is the quickest, where the destination takes it."""
+
+
+def request_headers(config: HttpOptions, own: Iterable[str]) -> dict[str, str]:
     """The headers of every request. Those of the configuration stand in for the usual ones.
 
     `own` are the names that the sink sets by itself. Raises `ConfigError` for a header of the
@@ -99,8 +108,8 @@ def request_headers(config: HttpSinkConfig, own: Iterable[str]) -> dict[str, str
     return headers
 
 
-def compressor(compression: str) -> Callable[[bytes], bytes]:
-    """Compresses a whole body. `compression` is that of `HttpSinkConfig`. Raises `ConfigError`
+def compressor(compression: Compression) -> Callable[[bytes], bytes]:
+    """Compresses a whole body. Raises `ConfigError`
     where its package is not installed."""
     if compression == "gzip":
         return lambda body: zlib.compress(body, 1, wbits=31)

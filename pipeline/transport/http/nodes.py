@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.request
 
 from yarl import URL
 
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Unquoted
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import printable
 
@@ -41,6 +42,9 @@ class Nodes:
         self._aside.pop(url, None)
 
 
+_ENCODED = re.compile(r"(?:[!#$&'()*+,/:;=?@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+"""Matches a URL that is requested exactly as it is written: a signature may be of its text."""
+
 _NO_PASSWORD = "a password does not belong into an address; use `auth`"
 
 
@@ -51,10 +55,13 @@ def http_url(
     it is not `http` or `https`, such as `example` is, has a password, which `hint` is said of, or a
     fragment."""
     try:
-        url = URL(text)
+        url = URL(text, encoded=_ENCODED.fullmatch(text) is not None)
         usable = url.scheme in ("http", "https") and url.host and url.port
     except ValueError:
         usable = False
+    if usable and re.search(r"[\s\0]", text):
+        message = "an address has no blanks and no line breaks, nor has what ${…} stands for"
+        raise Unquoted(message, key)
     if not usable:
         message = f'"{printable(text)}" is not a URL; write it like "{example}"'
         raise ConfigError(message, key)

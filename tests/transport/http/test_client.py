@@ -39,6 +39,9 @@ async def test_what_cannot_be_a_destination_is_a_wrong_configuration() -> None:
     for url in ("", "logs", "ftp://host", "http://", "http://host:99999999", "http://[::1"):
         with pytest.raises(ConfigError, match="is not a URL"):
             HttpClient([url], config())
+    for url in ("http://host/a b", "http://host/a\n", "http://host/\ta"):
+        with pytest.raises(ConfigError, match="no blanks and no line breaks"):
+            HttpClient([url], config())
     with pytest.raises(ConfigError, match="use `auth`"):
         HttpClient(["http://me:secret@host"], config())
     with pytest.raises(ConfigError, match="is not encrypted"):
