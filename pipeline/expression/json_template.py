@@ -1,9 +1,9 @@
 """Templates of JSON: `{{"text": "{container.name}: {message}", "fields": {{"n": {status}}}}}`.
 
 A placeholder in a string gives text, escaped as JSON wants it. Outside of a string it gives a JSON
-value: a text with its quotes, a number, a list, an object, and `null` for what is missing. Whatever
-the values are, the result is JSON of the same form, on one line; so whether it is valid is known
-without any entry.
+value: a text with its quotes, a number, a list, an object, and `null` for what is missing. There,
+`{fields}` is an object of all parsed fields. Whatever the values are, the result is JSON of the
+same form, on one line; so whether it is valid is known without any entry.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
 
 from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
@@ -25,6 +27,9 @@ stands."""
 
 ENTRIES: Final = "entries"
 """The placeholder of `read_wrapper`."""
+
+FIELDS: Final = "fields"
+"""The placeholder of all fields."""
 
 _WORDS: Final = {
     "Expecting property name enclosed in double quotes": "the name of a field, in double quotes, "
@@ -129,6 +134,14 @@ def whole(value: Any) -> str:
     return "null" if value is MISSING else dumps(value).decode()
 
 
+def all_of(fields: Any) -> str:
+    """The fields of an entry, a dictionary or a record, as a JSON object."""
+    try:
+        return dumps(fields if type(fields) is dict else msgspec.to_builtins(fields)).decode()
+    except RecursionError:  # of a record: nested too deeply for JSON
+        return "{}"
+
+
 def _parts(template: str) -> _Parts:
     pieces: list[tuple[Piece, bool]] = []
     form: list[str] = []
@@ -159,6 +172,8 @@ def _parts(template: str) -> _Parts:
 def _value(piece: Piece, scope: EntryScope, in_string: bool) -> str:
     """The code of a placeholder; written once for a batch where its value is the same for all of
     it."""
+    if piece.text.strip() == FIELDS and not in_string:
+        return f"{scope.namespace.constant(all_of)}({scope.all_fields().source})"
     alone = EntryScope(Namespace())
     placeholder(piece, alone)
     write = scope.namespace.constant(inside if in_string else whole)

@@ -137,6 +137,11 @@ class EntryScope(Scope):
             return Code(f"({quote(key)} in entry)", "boolean")
         return Code(f"({self._of_entry(key)} is not MISSING)", "boolean")
 
+    def all_fields(self) -> Code:
+        """All fields of an entry: a dictionary, or a record."""
+        self._use("fields")
+        return Code("entry")
+
     def _field(self, keys: Keys) -> Code:
         self._use("fields")
         first = keys[0]

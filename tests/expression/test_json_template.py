@@ -10,6 +10,7 @@ import pytest
 from pipeline.expression import compile_json, json_template
 from pipeline.expression.json_template import looks_like_json, read_wrapper
 from pipeline.model.errors import ConfigError
+from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 
@@ -38,10 +39,26 @@ def test_what_is_missing_is_null_or_empty_text() -> None:
     assert made('{{"a": {gone}, "b": "<{gone}>"}}', "m") == [{"a": None, "b": "<>"}]
 
 
+def test_all_fields_are_an_object() -> None:
+    fields = [{"a": 1, "b": {"c": [None, "x"]}}, {}]
+    assert made('{{"f": {fields}}}', "m", "n", fields=fields) == [{"f": one} for one in fields]
+    assert made('{{"f": { fields }, "a": {a}}}', "m") == [{"f": {}, "a": None}]
+    shape = Shape(("a", "b"))
+    records = Records(shape, [shape.of({"a": 1, "b": "x"}), shape.of({"b": [2]})])
+    one = batch("m", "n").replace(parsed=records)
+    texts = compile_json('{{"f": {fields}, "b": {b}}}')(one)
+    assert [json.loads(text) for text in texts] == [
+        {"f": {"a": 1, "b": "x"}, "b": "x"},
+        {"f": {"b": [2]}, "b": [2]},
+    ]
+    with pytest.raises(ConfigError, match='after "fields" comes a key'):
+        compile_json('"{fields}"')
+
+
 def test_whatever_an_entry_has_it_is_json_on_one_line() -> None:
     template = (
         '{{"m": "{message}", "v": {fields["nan"]}, "deep": {deep}, "s": "{deep}", "big": {big},\n'
-        ' "n": "{container.name}", "l": {container.labels["a.b"]}}}'
+        ' "n": "{container.name}", "l": {container.labels["a.b"]}, "all": {fields}}}'
     )
     render = compile_json(template)
     for one in hostile():
