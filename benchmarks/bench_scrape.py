@@ -2,10 +2,10 @@
 
     python -m benchmarks.bench_scrape [--containers 1000] [--scrapes 100] [--every 5]
 
-The page has the containers' figures, and the agent's own with a ledger of two routes to two
-sinks. Readings arrive meanwhile, spread over `--every` seconds, as from the poller; the client is a
-process of its own, as Prometheus is. Goals: p99 within 150 ms, no stall over 20 ms. What else the
-machine does counts as a stall too, so one is also looked for without any scrape.
+The page has the containers' figures and states, and the agent's own with a ledger of two routes to
+two sinks. Readings arrive meanwhile, spread over `--every` seconds, as from the poller; the client
+is a process of its own, as Prometheus is. Goals: p99 within 150 ms, no stall over 20 ms. What else
+the machine does counts as a stall too, so one is also looked for without any scrape.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pipeline.accounting.audit import LedgerMetrics
 from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.ledger import Ledger
 from pipeline.model.container import Container
+from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection, Samples
 from pipeline.observe.access import Gate
@@ -146,10 +147,14 @@ def measure(containers: int, scrapes: int, encoding: str, every: float = 5.0) ->
 
 async def _measure(containers: int, scrapes: int, encoding: str, every: float) -> Figures:
     metrics, ledger = Metrics(), Ledger()
-    exposition = Exposition(registry=metrics.registry)
+    states: list[tuple[Container, State]] = []
+    exposition = Exposition(registry=metrics.registry, states=lambda: states)
     metrics.registry.register(LedgerMetrics(ledger, lambda: {"papertrail": 0, "archive": 0}))
     samples = readings(containers)
     for one in samples:
+        cgroup = one.inspection.cgroup
+        state = State("running", "healthy", started=1.7e9, restarts=0, cgroup=cgroup, version=1)
+        states.append((one.container, state))
         exposition.update(one)
         metrics.received.labels(one.container.name).inc(1000)
         metrics.received_bytes.labels(one.container.name).inc(142_000)

@@ -201,10 +201,26 @@ class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     every: Annotated[Duration | None, Meta(gt=0, examples=["5s", "off"])] = Duration(5)
     """How often they are read; `"off"` for never."""
     labels: Annotated[list[str], Meta(examples=[["com.docker.compose.project"]])] = field(
-        default_factory=lambda: ["com.docker.compose.project", "com.docker.compose.service"]
+        default_factory=lambda: [
+            "com.docker.compose.project",
+            "com.docker.compose.service",
+            "com.docker.stack.namespace",
+            "com.docker.swarm.service.name",
+            "com.docker.swarm.task.name",
+            "com.docker.swarm.node.id",
+        ]
     )
     """Container labels that become labels of the metrics, as `container_label_NAME`. Choose few:
-    every different value makes a series of its own."""
+    every different value makes a series of its own. Without it those of Compose and of Swarm. A
+    value is cut to 1024 characters."""
+    ended: Annotated[Duration, Meta(ge=0, examples=["1h", "7d"])] = Duration(86400)
+    """How long `/metrics` still says of a container that has ended that it does not run, and its
+    exit code: as long as the Engine has it, but no longer than this, and of the 1,000 that ended
+    last. One that failed and was removed at once (`docker run --rm`) is there for 15 minutes."""
+    disk: Annotated[Duration | None, Meta(ge=10, examples=["5m", "off"])] = None
+    """How often the writable layer of each running container is measured, for
+    `container_fs_usage_bytes`; `"off"` for never. The Engine walks through all files of the layer
+    for that, so it is asked for one container after another, and no more than half of the time."""
 
 
 class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

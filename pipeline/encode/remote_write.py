@@ -134,7 +134,7 @@ class SeriesEncoder:
         kept = self._kept.get(container)
         if kept is None or kept.group != group:
             common = self._common(container.host or self._host)
-            labels = {**common, **container_labels(samples, self._chosen)}
+            labels = {**common, **container_labels(container, group, self._chosen)}
             kept = self._kept[container] = _Kept(group, labels)
         return kept
 
@@ -177,5 +177,5 @@ def _text(value: str) -> bytes:
     return value.encode("utf-8", "replace")
 
 
-def _figure(value: Number, family: Family) -> bytes:
+def _figure(value: Number, family: Family[CadvisorSample]) -> bytes:
     return _double(value / 1e9 if family.nanoseconds else value)

@@ -16,8 +16,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from pipeline.model.container import Container
 from pipeline.model.samples import Samples
 
 Number: TypeAlias = int | float
@@ -26,6 +27,8 @@ Table: TypeAlias = Mapping[str, Any]
 """A JSON object."""
 Points: TypeAlias = Iterable[tuple[tuple[str, ...], Any]]
 """Pairs of the values of a family's own labels, and a figure."""
+Read = TypeVar("Read")
+"""What figures are read from: a reading of stats, or a container's state."""
 
 _UNLIMITED = 2**62
 """A limit from here on means no limit: version 2 has 2**64 - 1."""
@@ -136,19 +139,19 @@ class CadvisorSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Family(Generic[Read]):
     """One metric family, and how to get its figures from a reading."""
 
     kind: Literal["counter", "gauge"]
     name: str
     help: str
-    read: Callable[[CadvisorSample], Any]
+    read: Callable[[Read], Any]
     """Returns the figure or None; for a family with `labels`, `Points`."""
     labels: tuple[str, ...] = ()
     nanoseconds: bool = False
     """Whether `read` returns integer nanoseconds. They are exported as seconds."""
 
-    def points(self, reading: CadvisorSample) -> list[tuple[tuple[str, ...], Number]]:
+    def points(self, reading: Read) -> list[tuple[tuple[str, ...], Number]]:
         """The label values and figures of one reading, without those that were not measured. Times
         are in nanoseconds."""
         found: Points = self.read(reading) if self.labels else (((), self.read(reading)),)
@@ -230,7 +233,7 @@ def _threads_max(reading: CadvisorSample) -> Any:
 # -------------------------------------------------------------------------------- the table
 
 
-def _networks() -> Iterable[Family]:
+def _networks() -> Iterable[Family[CadvisorSample]]:
     for direction, key in (("receive", "rx"), ("transmit", "tx")):
         for what, suffix in (
             ("bytes", "bytes"),
@@ -243,7 +246,7 @@ def _networks() -> Iterable[Family]:
             yield Family("counter", name, text, _network(f"{key}_{suffix}"), ("interface",))
 
 
-FAMILIES: tuple[Family, ...] = (
+FAMILIES: tuple[Family[CadvisorSample], ...] = (
     Family("gauge", "container_last_seen", "When its stats were last read (Unix time).",
            lambda reading: int(reading.time)),
     Family("gauge", "container_start_time_seconds", "When it was started (Unix time).",
@@ -292,6 +295,8 @@ FAMILIES: tuple[Family, ...] = (
            _devices("io_serviced_recursive", "read"), ("device",)),
     Family("counter", "container_fs_writes_total", "Writes to a device.",
            _devices("io_serviced_recursive", "write"), ("device",)),
+    Family("gauge", "container_fs_usage_bytes", "Bytes of its writable layer (stats.disk).",
+           _inspection("disk")),
     Family("gauge", "container_threads", "Threads and processes in it.",
            lambda reading: reading.pids.get("current")),
     Family("gauge", "container_threads_max", "Most threads it may have.", _threads_max),
@@ -322,19 +327,23 @@ def label_names(labels: Sequence[str]) -> Labels:
     return [(key, "container_label_" + re.sub(r"[^a-zA-Z0-9_]", "_", key)) for key in labels]
 
 
-def container_labels(samples: Samples, chosen: Labels) -> dict[str, str]:
+LONGEST_LABEL = 1024
+"""Characters of a label's value that are exported: an image may have labels of 256 KiB, which would
+be in each of 40 series."""
+
+
+def container_labels(container: Container, cgroup: str, chosen: Labels) -> dict[str, str]:
     """The labels that all series of a container have, not escaped.
 
-    `chosen`: from `label_names`. If several have the same name, the first one that the container
-    has is taken.
+    `cgroup`: the path of its control group; empty if it is not known. `chosen`: from `label_names`.
+    If several have the same name, the first one that the container has is taken.
     """
-    container = samples.container
     labels = {
-        "id": samples.inspection.cgroup or f"/docker/{container.id}",
-        "image": container.image,
-        "name": container.name,
+        "id": cgroup or f"/docker/{container.id}",
+        "image": container.image[:LONGEST_LABEL],
+        "name": container.name[:LONGEST_LABEL],
     }
     for key, name in chosen:
         if key in container.labels:
-            labels.setdefault(name, container.labels[key])
+            labels.setdefault(name, container.labels[key][:LONGEST_LABEL])
     return labels

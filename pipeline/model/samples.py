@@ -38,6 +38,8 @@ class Inspection:
     """Limit in bytes of memory and swap together, as Docker counts it."""
     memory_reservation: int | None = None
     """Soft limit in bytes."""
+    disk: int | None = None
+    """Bytes of its writable layer, where they are measured."""
 
 
 @dataclass(frozen=True, slots=True)

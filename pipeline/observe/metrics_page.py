@@ -30,12 +30,14 @@ from pipeline.model.cadvisor import (
     CadvisorSample,
     Family,
     Labels,
-    Number,
     container_labels,
     label_names,
     number,
 )
 from pipeline.model.samples import Samples
+from pipeline.model.state_families import STATE_FAMILIES
+from pipeline.observe.family_lines import escape, family_lines, header
+from pipeline.observe.state_lines import StateLines, States
 from pipeline.support.selector import Pause
 
 TOGETHER = 500
@@ -68,12 +70,17 @@ class Exposition(Collector):
         alive: Callable[[str], bool] = lambda container_id: True,
         max_age: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
+        states: States | None = None,
     ) -> None:
         """`labels`: names of container labels that the series carry, as `container_label_NAME`.
         `registry`: its metrics are on the same page. A container disappears with the next scrape
         when `alive(container_id)` is False, or when its stats are older than `max_age` seconds by
-        `clock`."""
+        `clock`. `states` gives the containers whose states are on the page, whether or not they
+        have stats; without it, the page has of these what comes with the stats."""
         self._labels = label_names(labels)
+        self._states = StateLines(self._labels, states) if states is not None else None
+        of_states = {family.name for family in STATE_FAMILIES} if states is not None else ()
+        self._families = [family for family in FAMILIES if family.name not in of_states]
         self._registry = registry
         self._alive = alive
         self._max_age = max_age
@@ -92,7 +99,7 @@ class Exposition(Collector):
         Never raises, whatever the Engine sent.
         """
         container_id = samples.container.id
-        lines = container_lines(samples, self._labels)
+        lines = container_lines(samples, self._labels, self._families)
         size = sum(map(getsizeof, lines))
         _, _, before = self._series.get(container_id, (0.0, [], 0))
         if not self._room(size - before):
@@ -150,9 +157,11 @@ class Exposition(Collector):
 
     def _pieces(self, openmetrics: bool, registry: bool) -> Iterator[bytes]:
         rows = self._rows()
-        for index, family in enumerate(FAMILIES):
+        for index, family in enumerate(self._families):
             if lines := "".join([row[index] for row in rows]):
-                yield _encode(_header(family.name, family.kind, family.help, openmetrics) + lines)
+                yield _encode(header(family.name, family.kind, family.help, openmetrics) + lines)
+        if self._states is not None:
+            yield from map(_encode, self._states.pieces(openmetrics))
         for metric in self.agent() if registry else self._machine:
             yield b""  # collecting a counter's 1,000 children takes 2 ms or more
             yield from map(_encode, _lines(metric, openmetrics))
@@ -171,57 +180,16 @@ class Exposition(Collector):
 # ------------------------------------------------------------------------------------- text
 
 
-def escape(text: str) -> str:
-    """Escapes a label's value for the text format, where it stands between quotes."""
-    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def container_lines(samples: Samples, chosen: Labels) -> list[str]:
-    """The lines of a container's stats for each of `FAMILIES`; an empty text where nothing was
+def container_lines(
+    samples: Samples, chosen: Labels, families: Sequence[Family[CadvisorSample]] = FAMILIES
+) -> list[str]:
+    """The lines of a container's stats for each of the families; an empty text where nothing was
     measured.
 
     `chosen`: the container labels to add to each series.
     """
-    labels = container_labels(samples, chosen)
-    base = ",".join([f'{name}="{escape(value)}"' for name, value in labels.items()])
-    reading = CadvisorSample(samples)
-    return [_family_lines(family, reading, base) for family in FAMILIES]
-
-
-def _family_lines(family: Family, reading: CadvisorSample, base: str) -> str:
-    name = family.name
-    if not family.labels:
-        value = number(family.read(reading))
-        return "" if value is None else f"{name}{{{base}}} {_figure(value, family)}\n"
-    text = ""
-    for values, value in family.points(reading):
-        own = ""
-        for label, label_value in zip(family.labels, values, strict=True):
-            own += f',{label}="{escape(label_value)}"'
-        text += f"{name}{{{base}{own}}} {_figure(value, family)}\n"
-    return text
-
-
-def _figure(value: Number, family: Family) -> str:
-    """The number with all of its digits. A float of nanoseconds would lose some after 104 days."""
-    if family.nanoseconds and isinstance(value, int) and value >= 0:
-        return f"{value // 10**9}.{value % 10**9:09d}"
-    return str(value / 1e9 if family.nanoseconds else value)
-
-
-def _header(name: str, kind: str, text: str, openmetrics: bool) -> str:
-    if openmetrics:
-        name, kind = _openmetrics_name(name, kind)
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
-
-
-def _openmetrics_name(name: str, kind: str) -> tuple[str, str]:
-    """Name and type of a family in OpenMetrics, where a counter's samples must end in `_total` and
-    its family is named without that. cAdvisor's one counter without `_total` keeps its name and
-    becomes `unknown`."""
-    if kind != "counter":
-        return name, kind
-    return (name.removesuffix("_total"), kind) if name.endswith("_total") else (name, "unknown")
+    labels = container_labels(samples.container, samples.inspection.cgroup, chosen)
+    return family_lines(families, CadvisorSample(samples), labels)
 
 
 def _lines(metric: Metric, openmetrics: bool) -> Iterator[str]:

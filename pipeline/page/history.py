@@ -15,8 +15,8 @@ from pipeline.observe.query import Query
 from pipeline.page.answers import answer, refused, sent
 from pipeline.page.sampling.agent_view import AgentView, Facts
 from pipeline.page.sampling.counts import Counts, Rates, resident
+from pipeline.page.sampling.last_events import ContainerEvent
 from pipeline.page.sampling.rings import EVERY, FIGURES, OF_HOST, Ring, Rings
-from pipeline.page.sampling.states import ContainerEvent
 from pipeline.page.sampling.table import TOGETHER
 from pipeline.support.selector import Pause, SharedPause
 

@@ -29,6 +29,7 @@ from pipeline.intake.runners import SourceRunners
 from pipeline.model import registry
 from pipeline.model.component import Stage, StageContext
 from pipeline.model.container import Container
+from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
 from pipeline.model.stage_metrics import Derived
@@ -45,8 +46,11 @@ from pipeline.runtime.introduction import beginning, ending
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
 from pipeline.sources.docker.discovery.own_container import own_container
+from pipeline.sources.docker.discovery.watch import Event
+from pipeline.sources.docker.disk import DiskPoller
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.lifecycle.states import States, Told
 from pipeline.sources.docker.source import DockerSource, FollowOptions
 from pipeline.sources.docker.stats import StatsPoller, stats_batch
 from pipeline.support.allocator import Allocator
@@ -120,10 +124,15 @@ class Agent:
         self._auditor = Auditor(
             self.ledger, self.outputs.snapshot, self.outputs.carried, self.runners.parts
         )
+        self.states = States()
+        """What the Engine says about each container."""
         self._poller = self._make_poller()
         self._collector = Collector()
         self.exposition = Exposition(
-            labels=config.stats.labels, registry=metrics.registry, alive=self._alive
+            labels=config.stats.labels,
+            registry=metrics.registry,
+            alive=self._alive,
+            states=self._reported if self._poller is not None else None,
         )
         self._observer = Observer(
             self.ledger,
@@ -174,8 +183,18 @@ class Agent:
             myself=self._myself,
             connected=lambda: self.exposition.describe_machine(engine.info),
             removed=self._removed,
-            observed=self._page.view.observe if self._page is not None else lambda event: None,
+            observed=self._observed,
+            states=self.states,
+            keep_ended=float(self.config.stats.ended),
         )
+
+    def _observed(self, event: Event, told: Told) -> None:
+        if self._page is not None:
+            self._page.view.observe(event, told)
+
+    def _reported(self) -> Iterable[tuple[Container, State]]:
+        """The containers whose states are on `/metrics`."""
+        return self.source.reported if self.started else ()
 
     def _removed(self, container_id: str) -> None:
         self.exposition.remove(container_id)
@@ -238,7 +257,14 @@ class Agent:
         every = self.config.stats.every
         if self.engine is None or not every:
             return None
-        return StatsPoller(self.engine, float(every), self._publish, self.metrics)
+        return StatsPoller(self.engine, float(every), self._publish, self.metrics, self.states.of)
+
+    def _make_disk_poller(self) -> DiskPoller | None:
+        every = self.config.stats.disk
+        if self.engine is None or self._poller is None or not every:
+            return None
+        running = self._poller.containers
+        return DiskPoller(self.engine, float(every), running, self.states.measured, self.metrics)
 
     def _publish(self, samples: Samples) -> None:
         """Passes a container's stats to `/metrics` and to the routes that take stats."""
@@ -430,6 +456,8 @@ class Agent:
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))
+            if (disk := self._make_disk_poller()) is not None:
+                reading.append(tasks.create_task(self._poll(disk), name="disk"))
             reading.append(tasks.create_task(Allocator().run(), name="allocator"))
             reading.append(tasks.create_task(self._collector.run(), name="garbage collector"))
             await stop.wait()
@@ -438,9 +466,9 @@ class Agent:
             for task in reading:
                 task.cancel()
 
-    async def _poll(self, poller: StatsPoller) -> None:
-        """Polls stats. How many requests may run at once depends on the Engine, so it is asked
-        first."""
+    async def _poll(self, poller: StatsPoller | DiskPoller) -> None:
+        """Polls stats or disks. How many requests may run at once depends on the Engine, so it is
+        asked first."""
         await self.source.watch.available()
         await poller.run()
 

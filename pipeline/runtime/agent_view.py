@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.explain.reasons import not_followed
 from pipeline.model.container import Container
+from pipeline.model.container_state import State
 from pipeline.model.errors import EngineError
 from pipeline.model.samples import Samples
 from pipeline.observe.choice import SHORTEST
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
 from pipeline.page.sampling.agent_view import Facts, RouteShape
-from pipeline.page.sampling.states import ContainerEvent, State, States
+from pipeline.page.sampling.last_events import ContainerEvent, LastEvents
 from pipeline.page.sampling.usage import Usage, Usages
 from pipeline.sources.docker.discovery.watch import Event
+from pipeline.sources.docker.lifecycle.states import Told
 from pipeline.support.rate_limit import RateLimit
 from pipeline.support.selector import Pause
 from pipeline.topology.output import SinkNow
@@ -52,7 +54,8 @@ class RunningAgentView:
         self._agent = agent
         self.metrics = agent.metrics
         self._usages = Usages(time.monotonic)
-        self._states = States()
+        self._states = agent.states
+        self._last_events = LastEvents()
         self._bugs = RateLimit()
         self.generation = 0
         self._facts: dict[str, Facts] = {}
@@ -66,10 +69,10 @@ class RunningAgentView:
         with self._containing_bugs():
             self._usages.note(samples)
 
-    def observe(self, event: Event) -> None:
-        """Takes an event of the Engine. Never raises."""
+    def observe(self, event: Event, told: Told) -> None:
+        """Takes an event of the Engine, and what it says. Never raises."""
         with self._containing_bugs():
-            self._states.observe(event)
+            self._last_events.observe(event, told)
 
     @contextmanager
     def _containing_bugs(self) -> Iterator[None]:
@@ -210,7 +213,7 @@ class RunningAgentView:
 
     def events(self, container_id: str) -> Sequence[ContainerEvent]:
         """Its last events, and gaps in its log, oldest first."""
-        events = self._states.events(container_id)
+        events = self._last_events.of(container_id)
         agent = self._agent
         if agent.engine is not None and agent.started:
             followed = agent.source.followed.get(container_id)
@@ -250,8 +253,9 @@ class RunningAgentView:
         query = {"all": "1", "limit": str(TOGETHER)}
         try:
             while True:
+                asked = time.time()
                 items = await engine.get("/containers/json", **query)
-                found = [self._states.learn(item, engine.host) for item in items]
+                found = [self._states.learn(item, engine.host, asked) for item in items]
                 new = {one.id: one for one in found if one is not None and one.id not in listed}
                 listed |= new
                 if len(items) < TOGETHER or not new:

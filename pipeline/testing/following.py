@@ -143,12 +143,14 @@ async def follow(
     state: Path | None = None,
     stuck: bool = False,
     takes: Sequence[EntryKind] = ("logs", "events"),
+    keep_ended: float = 0.0,
     **reading: object,
 ) -> AsyncIterator[Following]:
     """Runs a Docker source against an Engine, with one route that leads to `Kept`.
 
     `url`: the Engine's. `state`: a folder for the checkpoint; None to keep it in memory. `stuck`:
-    nothing is settled. `takes`: the sources of the route. `reading`: arguments of `FollowOptions`.
+    nothing is settled. `takes`: the sources of the route. `keep_ended`: as for
+    `DockerSource`. `reading`: arguments of `FollowOptions`.
     """
     metrics, kept = Metrics(CollectorRegistry()), Kept()
     kept.stuck = stuck
@@ -162,6 +164,7 @@ async def follow(
         checkpoint,
         metrics,
         FollowOptions(**{"way": chosen.way, **reading}),  # type: ignore[arg-type]
+        keep_ended=keep_ended,
     )
     running = Following(source, kept, metrics)
     try:

@@ -175,7 +175,7 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     )
     assert following.actions(name) == ["create", "start", "die"]
     assert following.actions(f"{name}-new") == ["rename", "destroy"]
-    (died,) = (b for b in following.kept.batches if b.lines[0].endswith(b"with exit code 3"))
+    (died,) = (b for b in following.kept.batches if b.lines[0].startswith(b"exited with code 3"))
     assert died.container.name == name
 
 

@@ -263,9 +263,9 @@ async def test_the_machine_is_described_only_by_what_the_engine_tells() -> None:
 
 def test_chosen_labels_are_named_as_cadvisor_names_them_and_only_they_are_there() -> None:
     container = other(1, labels={"com.example/a-b": "1", "secret": "2"})
-    labels = container_labels(reading("v1", container), label_names(["com.example/a-b", "absent"]))
+    labels = container_labels(container, "", label_names(["com.example/a-b", "absent"]))
     assert labels == {
-        "id": f"/docker/{'b2' * 32}",
+        "id": f"/docker/{container.id}",
         "image": "busybox",
         "name": "other-1",
         "container_label_com_example_a_b": "1",
@@ -284,7 +284,7 @@ def test_chosen_labels_are_named_as_cadvisor_names_them_and_only_they_are_there(
 def test_of_labels_with_the_same_name_the_first_chosen_that_is_there_counts(
     chosen: list[str], present: dict[str, str], value: str
 ) -> None:
-    labels = container_labels(reading("v1", other(1, labels=present)), label_names(chosen))
+    labels = container_labels(other(1, labels=present), "", label_names(chosen))
     assert labels["container_label_a_b"] == value
 
 
@@ -342,7 +342,7 @@ async def test_it_is_a_custom_collector_with_the_same_series() -> None:
     registry = CollectorRegistry()
     registry.register(exposition)
     assert registry.get_sample_value("machine_cpu_cores") == 2
-    labels = container_labels(reading("v1", inspection=FULL), [])
+    labels = container_labels(CONTAINER, FULL.cgroup, [])
     usage = registry.get_sample_value("container_memory_usage_bytes", labels)
     assert usage == 8146944
     cpu = registry.get_sample_value("container_cpu_usage_seconds_total", {**labels, "cpu": "total"})

@@ -165,7 +165,7 @@ async def test_events_and_readings_of_a_container_are_kept(
                 async with asked(agent, f"/api/history?container={brief}") as answer:
                     found = await answer.json() if answer.status == 200 else {}
                 texts = [one["text"] for one in found.get("events", {}).get(brief, ())]
-                if "exit code 7" in texts:
+                if any("exited with code 7" in text for text in texts):
                     break
                 await asyncio.sleep(0.1)
     finally:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.config.file import parse
 from pipeline.runtime.agent import Agent
 from pipeline.runtime.agent_view import RunningAgentView
+from pipeline.sources.docker.lifecycle.states import Told
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def test_a_bug_of_the_page_is_logged_and_does_not_end_the_agent(
     observed: RunningAgentView, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples: Any = None
-    observed.observe({})
-    observed.observe({})
+    observed.observe({}, Told("started"))
+    observed.observe({}, Told("started"))
     observed.note(samples)
     (record,) = caplog.records
     assert "the page failed" in record.message

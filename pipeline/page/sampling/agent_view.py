@@ -11,10 +11,11 @@ import msgspec
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model.container import Container
+from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
-from pipeline.page.sampling.states import ContainerEvent, State
+from pipeline.page.sampling.last_events import ContainerEvent
 from pipeline.page.sampling.usage import Usage
 from pipeline.topology.output import SinkNow
 

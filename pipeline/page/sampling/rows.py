@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from pipeline.accounting.ledger import ContainerAccount
 from pipeline.model import plain
+from pipeline.model.container_state import State
 from pipeline.model.dumps import dumps
 from pipeline.observe.waiting import Undelivered, Waiting
 from pipeline.page.names import shown
 from pipeline.page.sampling.agent_view import Facts
-from pipeline.page.sampling.states import State
 from pipeline.page.sampling.usage import Usage
 
 COLUMNS: Final = (

@@ -10,11 +10,11 @@ from typing import Final
 import msgspec
 
 from pipeline.accounting.ledger import ContainerAccount
+from pipeline.model.container_state import State
 from pipeline.observe.waiting import Waiting
 from pipeline.page.names import shown
 from pipeline.page.sampling.agent_view import Containers, Facts
 from pipeline.page.sampling.rows import Row
-from pipeline.page.sampling.states import State
 from pipeline.support.selector import Pause
 
 TOGETHER: Final = 32

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,6 +31,8 @@ from pipeline.sources.docker.lifecycle.draining import Draining
 from pipeline.sources.docker.lifecycle.event_queue import EventQueue
 from pipeline.sources.docker.lifecycle.exit import Exit
 from pipeline.sources.docker.lifecycle.followed import Followed
+from pipeline.sources.docker.lifecycle.reported import MOST_ENDED, Reported
+from pipeline.sources.docker.lifecycle.states import States, Told, ended_within
 from pipeline.sources.docker.logs.file_reader import FromFiles
 from pipeline.sources.docker.logs.files.available import Refusals, Way
 from pipeline.sources.docker.logs.files.inotify import Inotify
@@ -50,6 +53,8 @@ read at once."""
 CHECKED_AT_ONCE = 100
 """Most ended containers in one request that asks whether they still exist. Each reconciliation
 makes one such request and takes the next ones in turn."""
+UNTOLD = ("kill", "stop")
+"""Actions that say how a container is going to end. They make no entries: its `die` does."""
 LONGEST_WAIT = 60.0
 """Longest wait, in seconds, before a log is read again after an unexpected error (a bug)."""
 
@@ -116,7 +121,9 @@ class DockerSource:
         myself: str | None = None,
         connected: Callable[[], None] = lambda: None,
         removed: Callable[[str], None] = lambda container_id: None,
-        observed: Callable[[Event], None] = lambda event: None,
+        observed: Callable[[Event, Told], None] = lambda event, told: None,
+        states: States | None = None,
+        keep_ended: float = 0.0,
     ) -> None:
         """Prepares the source; `run` starts it.
 
@@ -125,13 +132,19 @@ class DockerSource:
         agent runs in: it is never followed. `connected` is called whenever the Engine is reached,
         after `engine.host`, `engine.id` and `engine.info` are known. `removed` is called with the
         id of each container that is removed or no longer selected. `observed` gets every new event
-        of any container.
+        of any container, and what it says. `states` are kept up to date; new ones by default.
+        `keep_ended` is for how many seconds `reported` has a container after its end.
         """
+        self._engine = engine
         self.followed: dict[str, Followed] = {}
         """The containers that are followed, by id."""
+        self.states = states if states is not None else States()
+        """What the Engine says about each container, selected or not."""
+        self.reported = Reported(self.states, self.followed, keep_ended, self._engine_time)
+        """The containers whose states are reported as metrics."""
+        self._keep_ended = keep_ended
         self._left: dict[str, Followed] = {}
         """Containers that were followed and are no longer selected, by id."""
-        self._engine = engine
         self._router = router
         self._checkpoint = checkpoint
         self._metrics = metrics
@@ -150,6 +163,8 @@ class DockerSource:
         self._silent_streams = SilentStreams(engine, self._followers, metrics)
         self._files = FromFiles(Inotify(), Refusals(reading.way)) if reading.way != "api" else None
         self._caught_up = False
+        self._ended_early = 0
+        """How many more containers that ended while no agent looked may be inspected."""
         self._missed = RateLimit()
         self._started_early: list[tuple[Event, Followed]] = []
         """`start` events that came before the first list, of containers that may have run before
@@ -201,6 +216,7 @@ class DockerSource:
         followed.pause()
         followed.stop_log_end()
         self._on_removed(key)
+        self.reported.forget(key)
         if self._stats is not None:
             self._stats.remove(key)
 
@@ -213,6 +229,7 @@ class DockerSource:
         self._checkpoint.belongs_to(self._engine.id)
         self._checkpoint.looked = self._checkpoint.looked or self._start_positions.began
         self._event_queue.cursor.reconnected()
+        self.states.cgroup_driver = str(self._engine.info.get("CgroupDriver"))
         self._on_connected()
 
     def disconnected(self) -> None:
@@ -230,16 +247,21 @@ class DockerSource:
         if not self._event_queue.cursor.is_new(event):
             return
         container_id, action = event["Actor"]["ID"], action_of(event)
+        state, told = self.states.of(container_id), self.states.observe(event)
         followed = self.followed.get(container_id)
+        if action in UNTOLD:
+            return
         if followed is None:
             followed = self._follow(from_event(event, self._engine.host))
         if followed is not None:
-            self._take(event, action, followed)
+            self._take(event, action, followed, told)
         if action == "destroy":
+            if followed is not None:
+                self.reported.removed(followed.facts, state)
             self._remove(container_id)
-        self._on_event(event)
+        self._on_event(event, told)
 
-    def _take(self, event: Event, action: str, followed: Followed) -> None:
+    def _take(self, event: Event, action: str, followed: Followed, told: Told) -> None:
         if action == "create":
             self._start_positions.created(followed.facts.id)
             if followed.container.logs and self._checkpoint[followed.facts.id] is None:
@@ -247,6 +269,7 @@ class DockerSource:
                 self._checkpoint.move(followed.facts.id, Position())
         elif action == "start":
             followed.out_of_memory = False
+            self.reported.started(followed.facts)
             if self._caught_up or self._start_positions.knows(followed.facts.id):
                 self._start(followed, self._start_positions.at_start(event))
             else:
@@ -261,12 +284,35 @@ class DockerSource:
                 followed.follower.doubt()
             if self._stats is not None:
                 self._stats.remove(followed.facts.id)
+            if action == "die" and self._is_doubtful(followed.facts):
+                self._look_at(followed.facts)
         if self._stats is not None:
             self._stats.observe(event)
         if self._reading.events:
-            self._event_queue.enter(
-                event, followed.container, self._ending(event, action, followed)
-            )
+            ending = self._ending(event, action, followed)
+            self._event_queue.enter(event, told.words, followed.container, ending)
+
+    def _is_doubtful(self, container: Container) -> bool:
+        """Whether the event of its end may not say how it ended: Podman has no `oom` event and
+        Docker's may be lost, and a label called `exitCode` takes the place of the exit code."""
+        state = self.states.of(container.id)
+        killed = state.exit_code == 137 and state.end == "by_itself"
+        return state.exit_code is None or killed or "exitCode" in container.labels
+
+    def _look_at(self, container: Container) -> None:
+        """Asks the Engine for a container's state."""
+        self._begin(self._inspect_state(container), f"state of {container.name}")
+
+    async def _inspect_state(self, container: Container) -> None:
+        async with self._inspecting:
+            with self._isolated(container), suppress(EngineError):
+                asked = time.time()
+                answer = await self._engine.get(f"/containers/{container.id}/json")
+                self.states.inspected(container.id, answer, asked)
+
+    def _engine_time(self) -> float:
+        """Seconds since the epoch by the Engine's clock."""
+        return time.time() + self._engine.clock_offset
 
     def _ending(self, event: Event, action: str, followed: Followed) -> Exit | None:
         if action != "die" or not followed.container.events:
@@ -301,6 +347,7 @@ class DockerSource:
             container = self._container_of(item)
             if container is not None:
                 running.add(container.id)
+                self.states.note(container.id, item, self.watch.asked)
                 with self._isolated(container):
                     self._found_running(container, item)
         if first:
@@ -311,6 +358,8 @@ class DockerSource:
             one = self.followed.get(key)
             if one is not None and one.follower is not None:
                 one.follower.doubt()
+            if one is not None and self.states.of(key).runs:
+                self._look_at(one.facts)
         await self._check_ended(ended)
 
     def _say_which(self, running: Collection[str]) -> None:
@@ -371,6 +420,7 @@ class DockerSource:
                 self._checkpoint.follow(container.id),
                 self._learned,
                 last_lines=self._reading.last_lines if self._reading.events else 0,
+                inspected=self.states.inspected,
             )
             followed = Followed(made)
         self.followed[container.id] = followed
@@ -478,6 +528,7 @@ class DockerSource:
         """Handles the removal of a container. Its follower reads what it still can, and ends."""
         self._start_positions.forget(container_id)
         self._on_removed(container_id)
+        self.reported.forget(container_id)
         if self._stats is not None:
             self._stats.remove(container_id)
         followed = self.followed.pop(container_id, None) or self._left.pop(container_id, None)
@@ -511,6 +562,7 @@ class DockerSource:
         """Reads containers to their end that ended while no agent ran or the Engine was not
         connected.
         """
+        self._ended_early = MOST_ENDED
         listed = await self._list_all()
         present = [(one, item) for item in listed if (one := self._container_of(item))]
         for container, item in present:
@@ -518,6 +570,7 @@ class DockerSource:
                 if self._start_positions.is_new(item):
                     self._start_positions.created(container.id)
                 continue
+            self._note_ended(container, item)
             position = self._checkpoint[container.id]
             unread = position is not None or self._start_positions.is_new(item)
             if unread and not await self._was_read_to_end(container.id, position):
@@ -529,6 +582,18 @@ class DockerSource:
         for container_id in gone:
             self._note_missed(container_id)
             self._checkpoint.forget(container_id)
+
+    def _note_ended(self, container: Container, item: Mapping[str, Any]) -> None:
+        """Reports a container that ended while no agent looked, if that may not be too long ago."""
+        seen = self.states.of(container.id).finished is not None
+        if seen or container.id == self._myself or not self._reading.selects(container):
+            return
+        if not (ended_within(str(item.get("Status")), self._keep_ended) and self._ended_early):
+            return
+        self._ended_early -= 1
+        self.states.note(container.id, item, self.watch.asked)
+        self.reported.ended_early(container)
+        self._look_at(container)
 
     def _note_missed(self, container_id: str) -> None:
         """Counts a container that was removed while no agent ran, perhaps before it was read to its

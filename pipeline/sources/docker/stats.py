@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -29,11 +29,12 @@ from pipeline.model.cadvisor import (
     working_set,
 )
 from pipeline.model.container import Container
+from pipeline.model.container_state import UNKNOWN, State
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection, Samples
 from pipeline.model.timestamps import split_timestamp, timestamp, to_seconds
-from pipeline.sources.docker.discovery.events import action_of, health_of
+from pipeline.sources.docker.discovery.events import action_of
 from pipeline.sources.docker.discovery.inspection import read_inspection
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.engine.client import Engine, NotFound
@@ -71,13 +72,15 @@ class StatsPoller:
         every: float,
         publish: Callable[[Samples], None],
         metrics: Metrics,
+        state: Callable[[str], State] = lambda container_id: UNKNOWN,
     ) -> None:
         """`every` is the interval in seconds. `publish` is called with each reading, in the event
-        loop.
+        loop. `state` gives what is known of a container's state, by its id: each reading has it.
         """
         self._engine = engine
         self._every = every
         self._publish = publish
+        self._state = state
         self._errors = metrics.source_errors
         self._targets: dict[str, _Target] = {}
         self._queue: asyncio.PriorityQueue[tuple[float, int, _Target]] = asyncio.PriorityQueue()
@@ -108,15 +111,17 @@ class StatsPoller:
             target.removed = True
 
     def observe(self, event: Event) -> None:
-        """Takes an event of the Engine. Out of memory, health and rename change what is
-        published.
-        """
+        """Takes an event of the Engine. A rename changes what is published."""
         if target := self._targets.get(event["Actor"]["ID"]):
             target.observe(event)
 
     def polls(self, container_id: str) -> bool:
         """Whether the container is polled."""
         return container_id in self._targets
+
+    def containers(self) -> Iterable[str]:
+        """The ids of the containers that are polled: those that run."""
+        return self._targets
 
     async def run(self) -> None:
         """Polls until it is cancelled."""
@@ -159,7 +164,8 @@ class StatsPoller:
         if target.removed:
             return
         try:
-            samples = target.take(answer) if table(answer, "cpu_stats") else None
+            state = self._state(target.container.id)
+            samples = target.take(answer, state) if table(answer, "cpu_stats") else None
         except ValueError:  # an invalid time, such as of month 13
             samples, answer = None, {}
         if not table(answer, "cpu_stats"):
@@ -171,42 +177,53 @@ class StatsPoller:
 class _Target:
     """A container that is polled, and what its next reading needs from the previous one."""
 
-    __slots__ = ("_before", "_inspection", "container", "removed")
+    __slots__ = ("_before", "_inspection", "_version", "container", "removed")
 
     def __init__(self, container: Container, inspection: Inspection) -> None:
         self.container = container
         self.removed = False
         self._inspection = replace(inspection, out_of_memory=0)
+        self._version = 0
+        """Of the state that the inspection has."""
         self._before: dict[str, Any] = {}
 
     def renew(self, container: Container, inspection: Inspection) -> None:
-        """Replaces the facts. What events have told is kept."""
+        """Replaces the facts."""
         self.container = container
-        self._inspection = replace(inspection, out_of_memory=self._inspection.out_of_memory)
+        self._inspection, self._version = replace(inspection, out_of_memory=0), 0
 
     def observe(self, event: Event) -> None:
         """Takes an event of the container."""
-        action, attributes = action_of(event), event["Actor"]["Attributes"]
-        seen = self._inspection
-        if action == "oom":
-            self._inspection = replace(seen, out_of_memory=(seen.out_of_memory or 0) + 1)
-        elif action == "health_status":
-            self._inspection = replace(seen, health=health_of(event))
-        elif action == "rename":
-            self.container = replace(self.container, name=attributes["name"].lstrip("/"))
+        if action_of(event) == "rename":
+            name = event["Actor"]["Attributes"]["name"].lstrip("/")
+            self.container = replace(self.container, name=name)
 
-    def take(self, answer: Mapping[str, Any]) -> Samples | None:
-        """Makes a reading from an answer. None when the container does not run: then the Engine
-        sends zeros and a time in year 1.
+    def take(self, answer: Mapping[str, Any], state: State) -> Samples | None:
+        """Makes a reading from an answer, with the container's state. None when the container does
+        not run: then the Engine sends zeros and a time in year 1.
         """
         time, _ = split_timestamp(str(answer.get("read")).encode(errors="replace"))
         if not time:
             return None
+        if state.version != self._version:
+            self._version = state.version
+            self._inspection = _with_state(self._inspection, state)
         stats = answer
         if not table(table(answer, "precpu_stats"), "cpu_usage").get("total_usage"):
             stats = {**answer, **self._before}
         self._before = {"preread": answer.get("read"), "precpu_stats": answer.get("cpu_stats")}
         return Samples(self.container, to_seconds(time), stats, self._inspection)
+
+
+def _with_state(inspection: Inspection, state: State) -> Inspection:
+    return replace(
+        inspection,
+        started=state.started if state.started is not None else inspection.started,
+        restarts=state.restarts if state.restarts is not None else inspection.restarts,
+        health=state.health,
+        out_of_memory=state.oom,
+        disk=state.disk,
+    )
 
 
 # ------------------------------------------------------------------------------ as entries

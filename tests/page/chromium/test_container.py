@@ -45,7 +45,7 @@ def test_an_exit_and_a_restart_are_events_with_the_exit_code(opened: Opener, hou
     house.engine.docker("wait", name)
     page = opened(house.agent, f"#/c/{name}")
     events = page.get_by_role("region", name="Events of the last hour")
-    expect(events).to_contain_text("exit code 3")
+    expect(events).to_contain_text("exited with code 3")
     expect(events.get_by_role("link").first).to_be_visible()
 
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.ledger import ContainerAccount, Ledger, add
+from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.observe.overview import SourceNow
 from pipeline.observe.waiting import Waiting
 from pipeline.page.sampling.agent_view import Facts, RouteShape
-from pipeline.page.sampling.states import ContainerEvent, State, States
+from pipeline.page.sampling.last_events import ContainerEvent
 from pipeline.page.sampling.usage import Usage
+from pipeline.sources.docker.lifecycle.states import States
 from pipeline.testing.builders import container
 from pipeline.topology.output import SinkNow
 

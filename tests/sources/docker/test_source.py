@@ -256,7 +256,8 @@ async def test_what_happens_to_a_container_comes_out_as_entries(host: Host) -> N
         (died,) = [
             batch
             for batch in following.kept.batches
-            if batch.lines[0].endswith(b"die with exit code 3") and batch.container.name == name
+            if batch.lines[0].startswith(b"exited with code 3 after ")
+            and batch.container.name == name
         ]
         assert died.fields
         assert died.fields[0]["docker"]["event"]["exit_code"] == 3

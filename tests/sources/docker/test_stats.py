@@ -21,6 +21,7 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
 from pipeline.sources.docker.engine.client import Engine, NotFound
 from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.lifecycle.states import States
 from pipeline.sources.docker.stats import (
     BURSTS,
     REQUESTS,
@@ -89,7 +90,10 @@ class Polling:
     def __init__(self, engine: Any, every: float) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.published: list[Samples] = []
-        self.poller = StatsPoller(cast(Engine, engine), every, self.published.append, self.metrics)
+        self.states = States()
+        self.poller = StatsPoller(
+            cast(Engine, engine), every, self.published.append, self.metrics, self.states.of
+        )
 
     def of(self, container_id: str) -> list[Samples]:
         return [one for one in self.published if one.container.id == container_id]
@@ -303,20 +307,20 @@ def event(container: Container, action: str, **attributes: str) -> dict[str, Any
     return {"Action": action, "Actor": {"ID": container.id, "Attributes": attributes}}
 
 
-def test_events_change_health_name_and_the_count_of_out_of_memory() -> None:
+def test_a_reading_has_the_state_and_the_name_of_its_moment() -> None:
     one = numbered(0)
 
     async def main() -> Polling:
         async with polling(Asked()) as running:
             running.poller.add(one, inspected(one, Health={"Status": "starting"}))
             await asyncio.sleep(5)
-            for action in ("oom", "oom", "health_status: healthy", "exec_start: sh"):
-                running.poller.observe(event(one, action))
+            for action in ("oom", "exec_start: sh", "oom", "health_status: healthy"):
+                running.states.observe(event(one, action))
             running.poller.observe(event(one, "rename", name="/new", oldName="/c-0"))
-            running.poller.observe(event(numbered(1), "oom"))
+            running.states.observe(event(numbered(1), "oom"))
             await asyncio.sleep(5)
             of_podman = {"HealthStatus": "unhealthy"}  # beside the action, as measured
-            running.poller.observe(event(one, "health_status") | of_podman)
+            running.states.observe(event(one, "health_status") | of_podman)
             await asyncio.sleep(5)
         return running
 
@@ -333,7 +337,7 @@ def test_adding_a_container_again_takes_its_new_facts_and_keeps_its_moment() -> 
         engine = Asked()
         async with polling(engine) as running:
             running.poller.add(one, inspected(one))
-            running.poller.observe(event(one, "oom"))
+            running.states.observe(event(one, "oom"))
             await asyncio.sleep(7)
             again = {**inspected(one, StartedAt="1970-01-01T00:00:09Z"), "RestartCount": 1}
             running.poller.add(Container(one.id, "new", "busybox"), again)

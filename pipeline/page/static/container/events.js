@@ -6,15 +6,14 @@ import { clock } from "../lib/units.js";
 const MANY = 12; // events, that the list shows without scrolling
 const HOUR = 3600;
 const AROUND = 30; // seconds before and after an event whose lines are shown
-const WORDS = { oom: "out of memory", die: "ended", start: "started", health_status: "health", gap: "gap in its log" };
-
-/** An event as a word, and whether it is a bad one. */
+/** An event as a word or two, and whether it is a bad one. */
 function wordOf({ action, text }) {
-  if (action === "health_status" || action.startsWith("health_status")) {
-    const health = text || action.split(":")[1]?.trim() || "health";
-    return [health, health.includes("unhealthy")];
+  if (action === "health_status") return [text.replace("health: ", ""), text.includes("unhealthy")];
+  if (action === "die") {
+    if (text.startsWith("killed: out of memory")) return ["OOM", true];
+    const code = /\bcode (\d+)/.exec(text)?.[1];
+    return [code === undefined ? "ended" : `exit ${code}`, code !== "0" && !text.startsWith("stopped: ")];
   }
-  if (action === "die") return [text.replace("exit code", "exit") || "ended", !/\b0$/.test(text)];
   return [{ oom: "OOM", gap: "gap" }[action] ?? action, ["oom", "gap", "kill"].includes(action)];
 }
 
@@ -35,7 +34,7 @@ export function Events({ events, name, began }) {
         const bad = wordOf(event)[1];
         return html`<li key=${time + action}>
           <a class="mono" href=${link("logs", [], { c: name, since: Math.floor(time - AROUND), until: Math.ceil(time + AROUND) })} title="The lines of then">${clock(time)}</a>
-          <span class=${bad ? "bad" : ""}>${bad && html`<span aria-hidden="true">! </span>`}${WORDS[action] ?? action}${text && `: ${text}`}</span>
+          <span class=${bad ? "bad" : ""}>${bad && html`<span aria-hidden="true">! </span>`}${action === "gap" ? `gap in its log: ${text}` : text}</span>
         </li>`;
       })}
     </ol>

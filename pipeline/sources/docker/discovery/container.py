@@ -31,6 +31,9 @@ MOST_GAPS = 20
 Learned = Callable[["FollowedContainer", Container, Mapping[str, Any]], None]
 """Called with each inspection that took effect: the container, its facts before, and the Engine's
 answer. The answer is empty when the container has ended since it was asked for."""
+Inspected = Callable[[str, Mapping[str, Any], float], None]
+"""Called with each inspection that could be read: the container's id, the Engine's answer, and when
+that was asked for, by the agent's clock."""
 
 
 class FollowedContainer:
@@ -50,11 +53,13 @@ class FollowedContainer:
         learned: Learned,
         *,
         last_lines: int = 0,
+        inspected: Inspected = lambda container_id, answer, asked: None,
     ) -> None:
         """Binds its lanes at once.
 
         `offsets` are the sinks' positions in its log. `learned` is called with each inspection that
-        took effect. `last_lines` is how many lines to keep for the event of its end.
+        took effect, `inspected` with each that there is. `last_lines` is how many lines to keep for
+        the event of its end.
         """
         self.facts = facts
         """Id, name, image, labels. Never changed: a rename or an inspection replaces the object."""
@@ -81,6 +86,7 @@ class FollowedContainer:
         self._engine = engine
         self._metrics = metrics
         self._learned = learned
+        self._inspected = inspected
         self._bound: list[ContainerLanes] = []
         """Lanes of its log: the current ones, and earlier ones that still wait for room in a
         buffer."""
@@ -184,7 +190,7 @@ class FollowedContainer:
 
         https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerInspect
         """
-        before, ends = self.facts, self.ends
+        before, ends, asked = self.facts, self.ends, time.time()
         try:
             answer = await self._engine.get(f"/containers/{before.id}/json")
             facts = from_inspect(answer, self._engine.host)
@@ -194,6 +200,7 @@ class FollowedContainer:
         except (LookupError, TypeError, AttributeError) as error:
             log.warning("cannot understand the inspection of %s: %r", before.name, error)
             return None
+        self._inspected(facts.id, answer, asked)
         if self.facts is not before:
             facts = replace(facts, name=self.facts.name)
         old = self.facts

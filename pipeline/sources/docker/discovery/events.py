@@ -38,19 +38,23 @@ def health_of(event: Event) -> str:
     return health or str(event.get("HealthStatus") or "")
 
 
-def event_batch(event: Event, container: Container, sequence: int) -> Batch:
-    """Makes an event into a batch of one entry, with a short sentence as its message.
+def exit_code_of(event: Event) -> int | None:
+    """Returns the exit code in a `die` event; None when a label is in its place."""
+    code = str(event["Actor"]["Attributes"].get("exitCode", ""))
+    return int(code) if _EXIT_CODE.fullmatch(code) else None
+
+
+def event_batch(event: Event, words: str, container: Container, sequence: int) -> Batch:
+    """Makes an event into a batch of one entry, with `words` as its message.
 
     `sequence` is the entry's number. Its fields have what Docker says under `docker.event`:
     `action`, and depending on it `exit_code`, `old_name` or `health`.
     """
     action = action_of(event)
-    details, words = _details(action, event)
-    message = f"container {container.name} {action}{words}"
-    fields: dict[str, Any] = {"docker": {"event": {"action": action, **details}}}
+    fields: dict[str, Any] = {"docker": {"event": {"action": action, **_details(action, event)}}}
     return Batch(
         container,
-        [message.encode(errors="replace")],
+        [words.encode(errors="replace")],
         [from_nanoseconds(event_time(event))],
         b"\x00",
         range(sequence, sequence + 1),
@@ -59,32 +63,28 @@ def event_batch(event: Event, container: Container, sequence: int) -> Batch:
     )
 
 
-def with_details(batch: Batch, details: Mapping[str, Any]) -> Batch:
-    """Returns the same entry with `details` added to its `docker.event` fields.
-
-    `oom_killed` among them is also added to the message.
-    """
+def with_details(batch: Batch, words: str, details: Mapping[str, Any]) -> Batch:
+    """Returns the same entry with `words` as its message, and `details` added to its
+    `docker.event` fields."""
     (fields,) = batch.fields or [{}]
     event = {**fields["docker"]["event"], **details}
-    words = b" (out of memory)" if details.get("oom_killed") else b""
-    return batch.replace(lines=[batch.lines[0] + words], fields=[{"docker": {"event": event}}])
+    line = words.encode(errors="replace")
+    return batch.replace(lines=[line], fields=[{"docker": {"event": event}}])
 
 
-def _details(action: str, event: Event) -> tuple[dict[str, Any], str]:
-    """Returns what an action adds, as fields and as the end of the sentence.
+def _details(action: str, event: Event) -> dict[str, Any]:
+    """Returns what an action adds as fields.
 
     An attribute may be a label of the same name, so only attributes that the action has are read.
     """
     attributes = event["Actor"]["Attributes"]
-    if action == "die" and _EXIT_CODE.fullmatch(code := attributes.get("exitCode", "")):
-        return {"exit_code": int(code)}, f" with exit code {code}"
+    if action == "die" and (code := exit_code_of(event)) is not None:
+        return {"exit_code": code}
     if action == "rename" and "oldName" in attributes:  # Podman does not tell
-        old = attributes["oldName"].lstrip("/")
-        return {"old_name": old}, f" from {old}"
+        return {"old_name": attributes["oldName"].lstrip("/")}
     if action == "health_status":
-        health = health_of(event)
-        return {"health": health}, f": {health}"
-    return {}, ""
+        return {"health": health_of(event)}
+    return {}
 
 
 _EXIT_CODE = re.compile(r"[0-9]{1,3}", re.ASCII)

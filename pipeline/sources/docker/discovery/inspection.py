@@ -25,7 +25,7 @@ def read_inspection(inspect: Mapping[str, Any], cgroup_driver: str = "cgroupfs")
     health = table(state, "Health").get("Status")
     return Inspection(
         cgroup=_cgroup(str(inspect.get("Id")), str(host.get("CgroupParent") or ""), cgroup_driver),
-        started=_seconds(state.get("StartedAt")),
+        started=moment(state.get("StartedAt")),
         health=health if health in ("starting", "healthy", "unhealthy") else "",
         restarts=_integer(inspect, "RestartCount"),
         cpu_shares=_limit(host, "CpuShares"),
@@ -69,6 +69,11 @@ def _cgroup(container_id: str, parent: str, driver: str) -> str:
     return f"/{'/'.join(slices)}/docker-{container_id}.scope"
 
 
-def _seconds(stamp: Any) -> float | None:
+def moment(stamp: Any) -> float | None:
+    """A time of an inspection in seconds since the epoch. None for one of year 1, which means
+    never, or a malformed one."""
     time, _ = split_timestamp(str(stamp).encode(errors="replace"))
-    return to_seconds(time) if time else None
+    try:
+        return to_seconds(time) if time else None
+    except ValueError:
+        return None

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 ACTIONS = (
     "create", "start", "die", "destroy", "remove", "rename", "pause", "unpause", "oom",
-    "health_status",
+    "health_status", "kill", "stop",
 )  # fmt: skip
 """Actions to subscribe to. All others are filtered out by the Engine: the `exec_*` events of health
 checks alone would push the rest out of its buffer of 256."""

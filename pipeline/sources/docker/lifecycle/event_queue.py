@@ -16,6 +16,7 @@ from pipeline.sources.docker.discovery.container import FollowedContainer
 from pipeline.sources.docker.discovery.events import EventCursor, event_batch, with_details
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.lifecycle.exit import Exit
+from pipeline.sources.docker.lifecycle.words import out_of_memory
 from pipeline.topology import ContainerLanes
 
 log = logging.getLogger(__name__)
@@ -53,18 +54,20 @@ class EventQueue:
         self._busy = False
         """Whether an event was taken from the backlog and is still being distributed."""
 
-    def enter(self, event: Event, container: FollowedContainer, ending: Exit | None = None) -> None:
+    def enter(
+        self, event: Event, words: str, container: FollowedContainer, ending: Exit | None = None
+    ) -> None:
         """Queues an event for the lanes of its container. Does nothing when no route takes its
         events.
 
-        The cursor has moved over the event already. `ending` gives more details of a `die` event,
-        which may take a moment to read. When the queue is full, the event is counted as dropped
-        (`event_backlog` in `dockline_source_errors_total`).
+        `words` become the entry's message. The cursor has moved over the event already. `ending`
+        gives more details of a `die` event, which may take a moment to read. When the queue is
+        full, the event is counted as dropped (`event_backlog` in `dockline_source_errors_total`).
         """
         if not container.events:
             return
         container.happened += 1
-        batch = event_batch(event, container.facts, container.happened)
+        batch = event_batch(event, words, container.facts, container.happened)
         ack = self._tracker.open(self.cursor.position)
         try:
             self._backlog.put_nowait(_Waiting(container.events, batch, ack, ending))
@@ -81,7 +84,10 @@ class EventQueue:
             self._busy = True
             try:
                 if ending is not None:
-                    batch = with_details(batch, await ending.details())
+                    words, details = batch.lines[0].decode(), await ending.details()
+                    if details.get("oom_killed"):
+                        words = out_of_memory(words)
+                    batch = with_details(batch, words, details)
                 await lanes.distribute(batch, ack)
             except Exception:  # a bug; the next events are distributed all the same
                 self._errors.labels("bug").inc()

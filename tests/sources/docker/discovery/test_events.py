@@ -18,6 +18,7 @@ from pipeline.sources.docker.discovery.events import EventCursor, action_of, eve
 from pipeline.sources.docker.discovery.facts import from_event
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.lifecycle.states import States
 from pipeline.testing.builders import container
 from pipeline.testing.private_engine import PrivateEngine
 
@@ -31,7 +32,7 @@ def happened(action: str, at: int = NOON, **attributes: str) -> dict[str, Any]:
 
 def entry(event: dict[str, Any], of: Container | None = None) -> tuple[str, dict[str, Any]]:
     """The sentence, and the fields under `docker.event`."""
-    batch = event_batch(event, of or container(), 7)
+    batch = event_batch(event, States().observe(event).words, of or container(), 7)
     assert batch.fields is not None
     assert list(batch.fields[0]) == ["docker"]
     return batch.lines[0].decode(), batch.fields[0]["docker"]["event"]
@@ -71,52 +72,53 @@ async def test_what_happens_to_real_containers_reads_as_sentences(
         while not awaited <= {fields["action"] for fields in told.values()}:
             event = json.loads(await anext(listening))
             if event["Actor"]["Attributes"]["name"].startswith("events-"):
-                sentence, fields = entry(event, from_event(event, ""))
-                told[sentence] = fields
+                one = from_event(event, "")
+                sentence, fields = entry(event, one)
+                told[f"{one.name}: {sentence}"] = fields
     await asyncio.to_thread(engine.docker, "rm", "--force", "events-2", "events-3", "events-4")
-    assert told["container events-1 start"] == {"action": "start"}
-    assert told["container events-2 rename from events-1"] == {
+    assert told["events-1: started"] == {"action": "start"}
+    assert told["events-2: renamed from events-1"] == {
         "action": "rename",
         "old_name": "events-1",
     }
-    assert told["container events-4 health_status: healthy"] == {
+    assert told["events-4: health: healthy"] == {
         "action": "health_status",
         "health": "healthy",
     }
-    assert told["container events-3 oom"] == {"action": "oom"}
+    assert told["events-3: out of memory"] == {"action": "oom"}
 
 
 def test_how_it_ended_is_a_number() -> None:
     assert entry(happened("die", exitCode="137", execDuration="5")) == (
-        "container api-1 die with exit code 137",
+        "exited with code 137",
         {"action": "die", "exit_code": 137},
     )
 
 
 @pytest.mark.parametrize("label", ["9" * 5000, "-1", "1 ", "\u0663", ""], ids=len)
 def test_a_label_in_the_place_of_the_exit_code_is_no_number(label: str) -> None:
-    assert entry(happened("die", exitCode=label)) == ("container api-1 die", {"action": "die"})
+    assert entry(happened("die", exitCode=label)) == ("exited", {"action": "die"})
 
 
 def test_podman_says_some_things_in_its_own_way() -> None:
     """As its compatible API has them, measured with 5.4."""
-    assert entry(happened("remove")) == ("container api-1 destroy", {"action": "destroy"})
+    assert entry(happened("remove")) == ("removed", {"action": "destroy"})
     health = {**happened("health_status"), "HealthStatus": "unhealthy"}
     assert entry(health)[1] == {"action": "health_status", "health": "unhealthy"}
-    assert entry(happened("rename")) == ("container api-1 rename", {"action": "rename"})
+    assert entry(happened("rename")) == ("renamed", {"action": "rename"})
     died = happened("die", containerExitCode="3", exitCode="3")
     assert entry(died)[1] == {"action": "die", "exit_code": 3}
 
 
 def test_labels_called_like_an_attribute_say_nothing_of_the_event() -> None:
     labels = {"exitCode": "7", "oldName": "/x", "signal": "9"}
-    assert entry(happened("start", **labels)) == ("container api-1 start", {"action": "start"})
-    assert entry(happened("die", exitCode="none")) == ("container api-1 die", {"action": "die"})
+    assert entry(happened("start", **labels)) == ("started", {"action": "start"})
+    assert entry(happened("die", exitCode="none")) == ("exited", {"action": "die"})
 
 
 def test_an_entry_is_one_line_of_no_stream_with_the_events_own_time() -> None:
     one = container()
-    batch: Batch = event_batch(happened("start", NOON + 123_456_789), one, 7)
+    batch: Batch = event_batch(happened("start", NOON + 123_456_789), "started", one, 7)
     assert batch.container is one
     assert (batch.source, len(batch), batch.streams) == ("events", 1, b"\0")
     assert batch.times == [b"2026-01-31T12:00:00.123456789Z"]
@@ -124,8 +126,9 @@ def test_an_entry_is_one_line_of_no_stream_with_the_events_own_time() -> None:
 
 
 def test_a_name_of_any_characters_is_kept() -> None:
-    assert entry(happened("start"), container("caf\u00e9"))[0] == "container caf\u00e9 start"
-    assert entry(happened("start"), container("\ud800"))[0] == "container ? start"
+    renamed = happened("rename", oldName="/caf\u00e9")
+    assert entry(renamed)[0] == "renamed from caf\u00e9"
+    assert entry(happened("rename", oldName="/\ud800"))[0] == "renamed from \ufffd"
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ async def test_what_happens_to_a_real_container_is_told_in_order(
             await asyncio.to_thread(engine.docker, *command, container, *more)
         await seen.until(lambda: "destroy" in actions(seen.diary, container))
         assert actions(seen.diary, container) == [
-            "create", "start", "pause", "unpause", "rename", "die", "destroy",
+            "create", "start", "pause", "unpause", "rename", "kill", "die", "destroy",
         ]  # fmt: skip
-        assert seen.diary.names(container) == [name] * 4 + [f"{name}-new"] * 3
+        assert seen.diary.names(container) == [name] * 4 + [f"{name}-new"] * 4
         assert seen.diary.told.count("listed") == 1
 
 

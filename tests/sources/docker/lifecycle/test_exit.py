@@ -54,7 +54,7 @@ async def test_how_a_container_failed_and_what_it_said_last(
         await following.until_lines(name, 7)  # the Engine may read one stream before the other
         await go_on(engine, name)
         (died,) = await deaths(following, name)
-    assert died[0] == f"container {name} die with exit code 3"
+    assert died[0].startswith("exited with code 3 after ")
     assert died[1].pop("last_lines") == ["line 6", "line 7", "boom"]
     assert died[1] == {
         "action": "die",
@@ -85,7 +85,7 @@ async def test_one_that_was_killed_for_memory_says_so(engine: PrivateEngine, sta
         await following.connected()
         name = await asyncio.to_thread(start, "echo hungry; exec tail /dev/zero", *options)
         ((sentence, fields),) = await deaths(following, name)
-    assert sentence == f"container {name} die with exit code 137 (out of memory)"
+    assert sentence.startswith("killed: out of memory after ")
     assert (fields["exit_code"], fields["oom_killed"]) == (137, True)
     assert fields["last_lines"] == ["hungry"]
 
