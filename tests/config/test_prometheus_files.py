@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,12 +20,15 @@ from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
 from pipeline.model.cadvisor import FAMILIES
 from pipeline.model.component import SinkContext
+from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection
+from pipeline.model.state_families import STATE_FAMILIES
 from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition
 from pipeline.sinks.prometheus import Config
+from pipeline.testing.builders import container
 from pipeline.topology.output import Output, OutputGauges
 from tests.servers.prometheus import PrometheusServer, promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
@@ -34,6 +38,7 @@ PROMETHEUS = ROOT / "config/prometheus"
 DASHBOARD = ROOT / "config/grafana/dockline.json"
 OWN = re.compile(r"\b(?:dockline|container|machine)_[a-z_]+\b")
 
+JOB = container("job", number=9)
 VARIABLES = {
     "$__rate_interval": "5s",
     "$__range": "1m",
@@ -63,8 +68,8 @@ def expressions() -> Iterator[tuple[str, str]]:
 def metric_names(text: str) -> set[str]:
     """Names of our metrics in a PromQL expression, which label names such as `container` and
     those of `by (…)` are not."""
-    without = re.sub(r'"[^"]*"|\bby \([^)]*\)', "", text)
-    return set(OWN.findall(without))
+    without = re.sub(r'"[^"]*"|\b(by|on) \([^)]*\)', "", text)
+    return {name for name in OWN.findall(without) if not name.startswith("container_label_")}
 
 
 def exported() -> set[str]:
@@ -79,7 +84,8 @@ def exported() -> set[str]:
         for family in registry.collect()
     }
     machine = {"machine_cpu_cores", "machine_memory_bytes"}
-    return ours | machine | {family.name for family in FAMILIES}
+    of_containers = {family.name for family in (*FAMILIES, *STATE_FAMILIES)}
+    return ours | machine | of_containers
 
 
 # ---------------------------------------------------------------------- Prometheus' own files
@@ -89,7 +95,7 @@ def exported() -> set[str]:
 def test_promtool_accepts_the_configuration_and_the_rules_that_it_names() -> None:
     done = promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
     assert done.returncode == 0, done.stderr.decode()
-    assert b"22 rules found" in done.stdout
+    assert b"23 rules found" in done.stdout
 
 
 @pytest.mark.server
@@ -101,7 +107,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 def test_each_alert_is_tested() -> None:
     rules = re.findall(r"- alert: (\w+)", (PROMETHEUS / "rules.yml").read_text())
     tests = (Path(__file__).parent / "rules_test.yml").read_text()
-    assert len(rules) == 22
+    assert len(rules) == 23
     untested = [rule for rule in rules if not re.search(rf"alertname: {rule}\n *eval_time", tests)]
     assert untested == []
 
@@ -110,7 +116,7 @@ def test_the_rules_ask_for_nothing_that_is_not_exported() -> None:
     text = (PROMETHEUS / "rules.yml").read_text()
     blocks = re.findall(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)", text)
     asked = set().union(*(metric_names("".join(block)) for block in blocks))
-    assert len(blocks) == 22
+    assert len(blocks) == 23
     assert len(asked) > 15
     assert asked <= exported()
 
@@ -183,13 +189,15 @@ def metrics() -> Metrics:
 @asynccontextmanager
 async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
     """The address of an agent of which everything that can be counted keeps growing."""
-    exposition = Exposition(registry=metrics.registry)
+    ended = State(state="exited", exit_code=3, finished=time.time(), end="by_itself")
+    states = [(CONTAINER, state := State(state="running", started=time.time())), (JOB, ended)]
+    exposition = Exposition(registry=metrics.registry, states=lambda: states)
     exposition.describe_machine({"NCPU": 2, "MemTotal": 2**32})
     auditor = Auditor(Ledger(), lambda: BufferSnapshot([], []))
     admin = Admin("127.0.0.1:0", Gate(), exposition, list, auditor.audit)
     await admin.start()
     async with asyncio.TaskGroup() as tasks:
-        growing = tasks.create_task(grow(metrics, exposition))
+        growing = tasks.create_task(grow(metrics, exposition, state))
         try:
             yield admin.address
         finally:
@@ -197,7 +205,7 @@ async def busy_agent(metrics: Metrics) -> AsyncIterator[str]:
             await admin.close()
 
 
-async def grow(metrics: Metrics, exposition: Exposition) -> None:
+async def grow(metrics: Metrics, exposition: Exposition, state: State) -> None:
     stats = answer("v1")
     turn = 0
     metrics.engine_up.set(1)
@@ -234,12 +242,11 @@ async def grow(metrics: Metrics, exposition: Exposition) -> None:
         stats["cpu_stats"]["throttling_data"]["throttled_periods"] += 1
         inspection = Inspection(
             f"/docker/{CONTAINER.id}",
-            restarts=turn,
-            out_of_memory=turn,
             cpu_quota=50_000,
             memory_limit=2**26,
         )
         exposition.update(reading(stats, inspection=inspection))
+        state.restarts, state.oom, state.health, state.version = turn, turn, "healthy", turn + 1
         turn += 1
         await asyncio.sleep(0.1)
 

@@ -24,6 +24,7 @@ PATIENCE = 90.0
 _CONFIG = """\
 global:
   scrape_interval: 250ms
+  evaluation_interval: {evaluation}
   scrape_protocols: [{protocol}]
 rule_files: {rules}
 scrape_configs:
@@ -47,11 +48,12 @@ class PrometheusServer(Daemon):
         protocol: str = "OpenMetricsText1.0.0",
         path: str = "/metrics",
         rules: Sequence[Path] = (),
+        evaluation: str = "1m",
         options: Sequence[str] = (),
         credentials: Path | None = None,
     ) -> None:
         """`protocol` is `OpenMetricsText1.0.0` or `PrometheusText0.0.4`; `credentials` the file of
-        a token that is sent."""
+        a token that is sent; `evaluation` how often the rules are evaluated."""
         if not shutil.which("prometheus"):
             pytest.skip("there is no `prometheus` command: install prometheus")
         config = directory / "prometheus.yml"
@@ -59,7 +61,7 @@ class PrometheusServer(Daemon):
         authorization = f"    authorization: {{credentials_file: {credentials}}}\n"
         config.write_text(
             _CONFIG.format(
-                target=target, protocol=protocol, path=path, rules=names,
+                target=target, protocol=protocol, path=path, rules=names, evaluation=evaluation,
                 authorization=authorization if credentials else "",
             )
         )  # fmt: skip
