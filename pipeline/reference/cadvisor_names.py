@@ -62,9 +62,6 @@ REASONS: Final = {
         container_processes container_referenced_bytes container_sockets container_tasks_state
         container_ulimits_soft
     """,
-    "The Engine would have to walk through the container's files for it.": """
-        container_fs_usage_bytes
-    """,
     "It is about the disk that the container shares with the host: node_exporter has it.": """
         container_fs_inodes_free container_fs_inodes_total container_fs_limit_bytes
     """,

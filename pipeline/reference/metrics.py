@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.metrics import MetricWrapperBase
@@ -14,8 +15,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from pipeline.accounting.audit import LedgerMetrics
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
-from pipeline.model.cadvisor import FAMILIES
+from pipeline.model.cadvisor import FAMILIES, Family
 from pipeline.model.metrics import Metrics
+from pipeline.model.state_families import STATE_FAMILIES
 from pipeline.observe.metrics_page import Exposition
 from pipeline.reference.cadvisor_names import CADVISOR, absent
 from pipeline.topology.output import OutputGauges
@@ -47,13 +49,15 @@ LABELS = {
     "reason": "of a drop: `drop_newest` or `drop_oldest` (the buffer's policy), `refused` (by the "
     "destination), `stage_failed`, `sink_removed`, `stopped`, or damage on the disk. Of an HTTP "
     "request: `token`, `limit`, `host`, `page`. Of an HTTP connection: `slow`, `large`, `full`, "
-    "`tls`. Of a source's message: what was wrong with it, such as `malformed` or `too_large`",
+    "`tls`. Of a source's message: what was wrong with it, such as `malformed` or `too_large`. Of "
+    "a container's end: `completed`, `error`, `stopped`, `oom_killed` or `unknown`",
     "result": "`success` or `refused`",
     "route": "name of the route",
     "scope": "`container` or `hierarchy`",
     "sink": "name of the sink",
     "source": "name of the source, one of `[sources]`",
     "stage": "name of the stage",
+    "state": "`running`, `paused`, `restarting`, `exited`, `dead` or `removed`",
     "where": "what needed memory: `buffers`, `sink NAME`",
 }
 """What each label says; by label name."""
@@ -67,6 +71,7 @@ WHEN = {
     "container_memory_failcnt": "control groups version 1",
     "container_fs_reads_total": "control groups version 1",
     "container_fs_writes_total": "control groups version 1",
+    "container_fs_usage_bytes": "with `stats.disk`",
     "container_threads_max": "with a limit",
     "container_spec_cpu_period": "with a CPU quota",
     "container_spec_cpu_quota": "with a CPU quota",
@@ -105,8 +110,15 @@ def machine() -> list[Declared]:
 
 
 def containers() -> list[Declared]:
-    """The metrics of each container, with the labels that they have beside the common ones."""
-    return [Declared(one.name, one.kind, one.labels, one.help) for one in FAMILIES]
+    """The metrics of each container, with the labels that they have beside the common ones. What
+    is known of its state is not told once more of its stats."""
+    states = {one.name: one for one in _families(STATE_FAMILIES)}
+    return [*states.values(), *(one for one in _families(FAMILIES) if one.name not in states)]
+
+
+def _families(families: Iterable[Family[Any]]) -> Iterator[Declared]:
+    for one in families:
+        yield Declared(one.name, one.kind, one.labels, one.help)
 
 
 def _declared(metric: Metric, declaration: object) -> Declared:
@@ -135,7 +147,9 @@ def _containers() -> Iterator[str]:
         "(the control group, such as `/docker/3f1c…`), `name` and `image`, and those container",
         "labels that [`stats.labels`](settings.md#stats) names, as `container_label_NAME`. **A",
         "figure that was not measured has no series**, where cAdvisor has a 0: no limit without",
-        "one, no health without a health check. A container's series end with the container.",
+        "one, no health without a health check. A container's series end with the container; those",
+        "of its state, from `container_running` to `container_oom_events_total`, stay for a while",
+        "after its end ([`stats.ended`](settings.md#stats)), so that an alert can fire.",
         "",
         "| metric | type | labels | is | only |",
         "|---|---|---|---|---|",
