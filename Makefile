@@ -35,7 +35,8 @@ help: ## list the targets
 
 demo: $(VENV)/.runtime ## everything from nothing to logs and metrics on the screen
 	@if [ "$(DEMO_ENGINE)" != private ] && timeout 20 docker version >/dev/null 2>&1; \
-	  then scripts/debian-packages busybox-static; else scripts/debian-packages $(ENGINE_PACKAGES); fi
+	  then scripts/step "busybox, for the containers" scripts/debian-packages busybox-static; \
+	  else scripts/step "Docker, from Debian's packages" scripts/debian-packages $(ENGINE_PACKAGES); fi
 	@$(BIN)/python -m demo
 
 # Tests wait more than they compute: there are more workers than cores.
@@ -146,13 +147,13 @@ install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
 $(BIN)/python:
-	scripts/make-venv "$(PYTHON)" "$(VENV)"
+	@scripts/step "A Python environment in $(VENV)" scripts/make-venv "$(PYTHON)" "$(VENV)"
 
 NATIVE := hatch_build.py $(wildcard pipeline/native/*.[ch])
 
 $(VENV)/.runtime: pyproject.toml constraints.txt constraints-build.txt $(NATIVE) | $(BIN)/python
-	$(install) --require-hashes -r constraints.txt -r constraints-build.txt
-	$(install) --no-deps --no-build-isolation --editable .
+	@scripts/step "What dockline needs, into it" $(install) --require-hashes -r constraints.txt -r constraints-build.txt
+	@scripts/step "dockline itself" $(install) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime constraints-dev.txt

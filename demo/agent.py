@@ -1,9 +1,9 @@
-"""The agent as the demo runs it: a process of its own, with its embedded defaults."""
+"""The agent as the demo runs it: a process of its own, `dockline run`."""
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from demo.config import configuration
+from demo.ports import bindable
 from pipeline.observe import token
 
 DEFAULT_PORT = 9114
@@ -21,19 +23,28 @@ DEFAULT_PORT = 9114
 class Agent:
     """`dockline run`, its logs on our own standard output. A context manager."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
-        self.address = f"127.0.0.1:{_free_port()}"
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        engine: str,
+        store: str,
+        everything: bool = False,
+    ) -> None:
+        """`environment`: its variables. `folder`: for its configuration and its state. `engine`,
+        `store`: addresses. `everything`: follow all containers, not only the demo's own."""
+        self.address = f"127.0.0.1:{bindable(DEFAULT_PORT)}"
         self._environment = environment
-        self.config = directory / "dockline.toml"
-        state = directory / "state"
+        self.config = folder / "dockline.toml"
+        state = folder / "state"
         state.mkdir(mode=0o700)
         self.page = f"http://{self.address}/#token={token.kept(state)}"
         """The address of its page, with the token that it finds in its state directory."""
-        self.config.write_text(
-            "# All else is as the agent comes. These are not, so that nothing stays behind and\n"
-            "# another agent on this host is not disturbed.\n"
-            f'[state]\ndirectory = "{state}"\n[http]\nlisten = "{self.address}"\n'
+        text = configuration(
+            engine=engine, state=state, listen=self.address, store=store, everything=everything
         )
+        self.config.write_text(text)
 
     def __enter__(self) -> Agent:
         self.process = subprocess.Popen(
@@ -54,18 +65,29 @@ class Agent:
         self.process.wait()
 
     def figures(self) -> str:
-        """A table of what `/metrics` says about our containers. Raises `OSError`."""
+        """A table of what `/metrics` says about containers, and what the agent itself uses. Raises
+        `OSError`."""
         with urlopen(f"http://{self.address}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         lines = _by_container(text, "dockline_received_entries_total", "container")
         memory = _by_container(text, "container_memory_working_set_bytes", "name")
         cpu = _by_container(text, "container_cpu_usage_seconds_total", "name")
-        rows = [f"{'container':<32}{'lines':>8}{'memory':>12}{'CPU':>10}"]
+        rows = [f"  {'container':<30}{'lines':>8}{'memory':>12}{'CPU':>10}"]
         for name in sorted(lines):
             used = f"{memory[name] / 2**20:.1f} MiB" if name in memory else "-"
             spent = f"{cpu[name]:.2f} s" if name in cpu else "-"
-            rows.append(f"{name:<32}{lines[name]:>8.0f}{used:>12}{spent:>10}")
+            rows.append(f"  {name:<30}{lines[name]:>8.0f}{used:>12}{spent:>10}")
+        used, spent = self._usage()
+        rows.append(f"  {'dockline itself':<30}{'':>8}{used:>12}{spent:>10}")
         return "\n".join(rows)
+
+    def _usage(self) -> tuple[str, str]:
+        """Memory and CPU of its process, as Linux tells."""
+        process = Path(f"/proc/{self.process.pid}")
+        pages = int((process / "statm").read_text().split()[1])
+        user, system = (process / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        seconds = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return f"{pages * os.sysconf('SC_PAGESIZE') / 2**20:.1f} MiB", f"{seconds:.2f} s"
 
 
 def _by_container(text: str, metric: str, label: str) -> dict[str, float]:
@@ -77,17 +99,3 @@ def _by_container(text: str, metric: str, label: str) -> dict[str, float]:
                 name = sample.labels.get(label, "")
                 sums[name] = sums.get(name, 0) + sample.value
     return sums
-
-
-def _free_port() -> int:
-    """The agent's usual port, or another where that is taken."""
-    for port in (DEFAULT_PORT, 0):
-        with socket.socket() as candidate:
-            candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                candidate.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            chosen: int = candidate.getsockname()[1]
-            return chosen
-    raise OSError("no free port on 127.0.0.1")

@@ -19,7 +19,7 @@ def find(stack: ExitStack) -> tuple[DockerClient, str]:
     Raises `EngineError` when there is no Engine and none can be started.
     """
     if os.environ.get("DEMO_ENGINE") == "private":
-        asked = "DEMO_ENGINE asks for a private one"
+        asked = "DEMO_ENGINE asks for it"
     else:
         endpoint = resolve(None, None, os.environ)
         client = DockerClient(
@@ -27,10 +27,10 @@ def find(stack: ExitStack) -> tuple[DockerClient, str]:
         )
         try:
             version = client.docker("version", "--format", "{{.Server.Version}}", timeout=10)
-            return client, f"your Docker Engine {version} at {endpoint.url}"
+            return client, f"yours, {version}, at {endpoint.url}"
         except EngineError:
             asked = f"none answers at {endpoint.url}"
     if reason := why_not():
         raise EngineError(f"no Docker Engine to show anything with: {asked}, and {reason}")
     private = stack.enter_context(PrivateEngine())
-    return private, f"a private Docker Engine at {private.url} ({asked})"
+    return private, f"a private one at {private.url}, since {asked}"

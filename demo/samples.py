@@ -14,8 +14,9 @@ PREFIX = "dockline-demo-"
 _SCRIPTS = Path(__file__).parent / "image"
 
 
-def start(client: DockerClient) -> None:
-    """Builds the image and starts a container for each script, on no network at all."""
+def start(client: DockerClient) -> list[str]:
+    """Builds the image and starts a container for each script, on no network at all. Returns their
+    names."""
     remove(client)
     scripts = sorted(_SCRIPTS.iterdir())
     client.import_busybox(IMAGE, {f"/demo/{path.name}": path.read_bytes() for path in scripts})
@@ -24,6 +25,7 @@ def start(client: DockerClient) -> None:
             *("run", "--detach", "--name", PREFIX + path.name, "--network", "none"),
             *("--label", f"{LABEL}=true", "--memory", "64m", IMAGE, f"/demo/{path.name}"),
         )
+    return [PREFIX + path.name for path in scripts]
 
 
 def remove(client: DockerClient) -> None:

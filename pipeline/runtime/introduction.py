@@ -41,7 +41,7 @@ def _route(name: str, route: RouteConfig, conceal: Callable[[str], str]) -> str:
     whose = "all containers"
     if route.containers:
         text = conceal(str(route.containers))
-        whose = f"containers with {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
+        whose = f"containers where {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
     stages = ", ".join(stage.name for stage in route.stages)
     through = f" through {stages}" if stages else ""
     return f"{name}: {_listed(route.sources)} of {whose}{through} to {_listed(route.to)}"

@@ -1,33 +1,45 @@
-"""`make demo` shows logs and metrics of real containers, and leaves nothing behind."""
+"""`make demo` shows what the agent does with real containers, and leaves nothing behind."""
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import pytest
 
-from demo.agent import Agent
 from pipeline.testing.private_engine import PrivateEngine, why_not
 
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
+NAMES = ("noisy", "web", "worker")
 
 
-def demo(**variables: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """One demo at a time, whoever runs the tests: containers of two have the same names."""
+    with (Path(tempfile.gettempdir()) / "dockline-demo-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run(**variables: str) -> subprocess.CompletedProcess[str]:
+    """A demo of some seconds, to its end. Not on a terminal, so its text has no colours."""
     return subprocess.run(
         [sys.executable, "-m", "demo"],
         cwd=ROOT,
-        env=os.environ | {"DEMO_SECONDS": "15"} | variables,
+        env=os.environ | {"DEMO_SECONDS": "8"} | variables,
         capture_output=True,
         text=True,
         timeout=300,
@@ -35,71 +47,177 @@ def demo(**variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def messages(output: str) -> dict[str, list[str]]:
-    """What the agent wrote for each sample container; to no terminal, so as JSON lines."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for line in output.splitlines():
-        if line.startswith("{"):
-            entry = json.loads(line)
-            found[entry["container"]["name"].removeprefix("dockline-demo-")].append(
-                entry["message"]
-            )
-    return found
+class Running:
+    """A demo that runs, and what it has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.printed = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed += line
+
+    def until(self, told: Callable[[str], object]) -> None:
+        deadline = time.monotonic() + 120
+        while not told(self.printed):
+            assert time.monotonic() < deadline, self.printed
+            assert self.process.poll() is None, self.printed
+            time.sleep(0.05)
+
+    def interrupt(self) -> int:
+        """Presses Ctrl-C. Returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(120)
+        self._reader.join(120)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
 
 
-def test_shows_logs_and_metrics_of_its_samples_on_the_users_engine(
+@contextmanager
+def running(**variables: str) -> Iterator[Running]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    demo = Running(process)
+    try:
+        yield demo
+    finally:
+        demo.interrupt()
+
+
+def messages(output: str, name: str) -> list[str]:
+    """What the sink `console` wrote for a sample container."""
+    found = re.findall(rf"^\S+Z dockline-demo-{name} \S+ \| (.*)$", output, re.MULTILINE)
+    return [str(one) for one in found]
+
+
+def leaves_nothing(engine: PrivateEngine) -> bool:
+    return not (
+        engine.docker("ps", "--all", "--quiet", "--filter", "label=dockline-demo")
+        + engine.docker("images", "--quiet", "dockline-demo")
+    )
+
+
+def test_it_shows_what_its_containers_say_joined_sampled_and_with_levels(
+    engine: PrivateEngine, busybox: str
+) -> None:
+    engine.docker(
+        *("run", "--detach", "--rm", "--network", "none", "--name", "not-of-the-demo", busybox),
+        *("sh", "-c", "while true; do echo not of the demo; sleep 0.2; done"),
+    )
+    try:
+        done = run(DOCKER_HOST=engine.url, DEMO_SECONDS="20", DEMO_OUTAGE="90 1")
+    finally:
+        engine.docker("rm", "--force", "not-of-the-demo")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert f"at {engine.url}" in done.stdout
+    assert re.search(r"^  page +http://127\.0\.0\.1:\d+/#token=[\w-]{43}$", done.stdout, re.M)
+    assert "WARNING sink" not in output
+    assert "not of the demo" not in output
+    assert any(
+        re.fullmatch(r"(ERROR|WARNING|INFO) (GET|POST) /\S+  status=\d+ ms=\d+ user=\S+", one)
+        for one in messages(output, "web")
+    )
+    assert "ada@example.com" not in output
+    assert any(re.fullmatch(r"INFO job \d+ started", one) for one in messages(output, "worker"))
+    sampled = messages(output, "noisy")
+    assert sampled
+    assert all(one.startswith("DEBUG upstream is healthy  upstream=") for one in sampled)
+    [lines] = re.findall(r"^  dockline-demo-noisy +(\d+) .* MiB ", output, re.MULTILINE)
+    assert len(sampled) <= int(lines) // 10 + 1
+    assert re.search(r"^  dockline itself +\d+\.\d MiB +\d+\.\d\d s$", output, re.MULTILINE)
+    assert leaves_nothing(engine)
+
+
+def test_a_traceback_is_one_entry_and_an_outage_of_the_store_loses_nothing(
     engine: PrivateEngine,
 ) -> None:
-    run = demo(DOCKER_HOST=engine.url)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert f"at {engine.url}" in run.stdout
-    assert "WARNING" not in run.stdout + run.stderr
-    assert re.search(r"open +http://127\.0\.0\.1:\d+/#token=[\w-]{43}\n", run.stdout)
-    logs = messages(run.stdout)
-    assert {"level", "msg", "status"} <= json.loads(logs["web"][0]).keys()
-    assert any("started" in line for line in logs["worker"])
-    assert "DEBUG upstream 10.0.0.1 is healthy, weight 100, 0 failures" in logs["noisy"]
-    figures = run.stdout[run.stdout.index("container  ") :].split("\n\n")[0].splitlines()[1:]
-    assert {line.split()[0] for line in figures} >= {
-        f"dockline-demo-{name}" for name in ("noisy", "web", "worker")
-    }
-    assert "MiB" in figures[0]
-    assert engine.docker("ps", "--all", "--quiet", "--filter", "label=dockline-demo") == ""
-    assert engine.docker("images", "--quiet", "dockline-demo") == ""
+    with running(DOCKER_HOST=engine.url, DEMO_OUTAGE="4 3") as demo:
+        demo.until(lambda told: "the store got" in told)
+        demo.until(lambda told: "Traceback (most recent call last):" in told)
+        assert demo.interrupt() == 0
+        told = demo.printed
+    assert re.search(r" WARNING sink store: .* refused the connection: .*; retrying\n", told)
+    assert re.search(
+        r" INFO +sink store: back to normal after \d.*: "
+        r"\d+ entr\w+ waited and \w+ sent now, none was dropped\n",
+        told,
+    )
+    order = ["the store goes away now", "; retrying", "the store is back", "back to normal after"]
+    assert sorted(order, key=told.index) == order
+    trace = [one for one in messages(told, "worker") if "Traceback" in one]
+    whole = re.compile(r"ERROR job \d+ failed\\nTraceback .*KeyError: 'amount'$")
+    assert all(map(whole.match, trace)), trace
+    [delivered] = re.findall(r"sink store: (\d+) entries delivered\n", told)
+    assert f"the store has {delivered} entries, none of them twice\n" in told
+    assert told.endswith("All that the demo started is removed.\n")
+    assert leaves_nothing(engine)
 
 
-def test_the_address_that_it_prints_has_the_token_of_its_agent(
-    engine: PrivateEngine, tmp_path: Path
+def test_the_commands_that_it_prints_work_as_they_are_printed(engine: PrivateEngine) -> None:
+    with running(DOCKER_HOST=engine.url, DEMO_OUTAGE="90 1") as demo:
+        demo.until(lambda told: "following 3 containers: " in told)
+        printed = re.findall(r"^    (\S*dockline (\w+) -c .*)$", demo.printed, re.MULTILINE)
+        assert [name for _, name in printed] == ["top", "tap", "audit"]
+        more = {"top": "--once", "tap": "--limit 1", "audit": ""}
+        shows = {"top": "dockline-demo-web", "tap": "status", "audit": "dockline-demo-web"}
+        for command, name in printed:
+            done = subprocess.run(
+                [*shlex.split(command), *shlex.split(more[name])],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+            assert shows[name] in done.stdout, (command, done.stdout)
+        assert demo.interrupt() == 0
+
+
+def test_it_follows_all_containers_where_it_is_asked_to(
+    engine: PrivateEngine, busybox: str
 ) -> None:
-    with Agent({**os.environ, "DOCKER_HOST": engine.url}, tmp_path) as agent:
-        url, _, token = agent.page.partition("#token=")
-        asked = Request(f"{url}top", headers={"Authorization": f"Bearer {token}"})
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urlopen(asked, timeout=10) as answer:
-                    assert answer.status == 200
-                break
-            except URLError as error:
-                assert not isinstance(error, HTTPError), error
-                assert time.monotonic() < deadline, error
-                time.sleep(0.1)
+    engine.docker(
+        *("run", "--detach", "--rm", "--network", "none", "--name", "of-somebody-else", busybox),
+        *("sh", "-c", "while true; do echo of somebody else; sleep 0.2; done"),
+    )
+    try:
+        with running(DOCKER_HOST=engine.url, DEMO_ALL="1") as demo:
+            demo.until(lambda told: " of-somebody-else stdout | of somebody else" in told)
+            assert demo.interrupt() == 0
+    finally:
+        engine.docker("rm", "--force", "of-somebody-else")
 
 
 def test_starts_a_private_engine_where_there_is_none(tmp_path: Path) -> None:
     if reason := why_not():
         pytest.skip(reason)
-    run = demo(DOCKER_HOST=f"unix://{tmp_path}/none.sock")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert f"(none answers at unix://{tmp_path}/none.sock)" in run.stdout
-    assert messages(run.stdout).keys() == {"noisy", "web", "worker"}
-    directory = run.stdout.split("a private Docker Engine at unix://")[1].split("/docker.sock")[0]
+    done = run(DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f", since none answers at unix://{tmp_path}/none.sock" in done.stdout
+    assert all(messages(done.stdout, name) for name in NAMES)
+    directory = done.stdout.split("a private one at unix://")[1].split("/docker.sock")[0]
     assert not Path(directory).exists()
 
 
 def test_without_an_engine_and_without_dockerd_it_says_what_to_install(tmp_path: Path) -> None:
-    run = demo(DOCKER_HOST=f"unix://{tmp_path}/none.sock", PATH=str(tmp_path))
-    assert run.returncode == 1
-    assert "no Docker Engine to show anything with" in run.stdout
-    assert "install docker.io" in run.stdout or "needs root" in run.stdout
-    assert "Traceback" not in run.stderr
+    done = run(DOCKER_HOST=f"unix://{tmp_path}/none.sock", PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "no Docker Engine to show anything with" in done.stdout
+    assert "install docker.io" in done.stdout or "needs root" in done.stdout
+    assert "is removed" not in done.stdout
+    assert "Traceback" not in done.stderr

@@ -31,7 +31,7 @@ def said(text: str) -> list[str]:
 
 def test_it_tells_what_it_follows_and_where_it_sends_and_no_secret() -> None:
     assert said(CONFIG)[1:] == [
-        'route shop: logs and events of containers with project == "shop" through join, parse '
+        'route shop: logs and events of containers where project == "shop" through join, parse '
         "to store, out and route:errors",
         "route errors: logs of all containers to out",
         "sink store: http, https://${HOST}/in, buffer 16MiB of memory and 1GiB of disk, "
