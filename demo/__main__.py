@@ -59,7 +59,7 @@ def main() -> int:
             status = run(stack)
         except KeyboardInterrupt:
             status = 0
-        except (EngineError, OSError) as error:
+        except (EngineError, OSError, ValueError) as error:
             say(f"demo: {error}")
             return 1
         finally:
@@ -72,7 +72,7 @@ def main() -> int:
 def run(stack: ExitStack) -> int:
     """Starts everything, each with its end on `stack`, and shows it."""
     everything = os.environ.get("DEMO_ALL", "") not in ("", "0")
-    after, away = map(float, os.environ.get("DEMO_OUTAGE", OUTAGE).split())
+    after, away = outage(os.environ.get("DEMO_OUTAGE", OUTAGE))
     say()
     with step("Docker Engine") as outcome:
         client, description = engine.find(stack)
@@ -102,6 +102,18 @@ def run(stack: ExitStack) -> int:
         say("  Stopping ...\n")
     say_what_is_stored(store)
     return 0
+
+
+def outage(text: str) -> tuple[float, float]:
+    """When the store goes away, and for how long, in seconds. Raises `ValueError` for a text that
+    does not tell."""
+    try:
+        after, away = map(float, text.split())
+    except ValueError:
+        raise ValueError(
+            f'DEMO_OUTAGE="{text}" is not two numbers of seconds; write it like "{OUTAGE}"'
+        ) from None
+    return after, away
 
 
 def try_this(agent: Agent, url: str) -> str:
@@ -135,7 +147,7 @@ def turns(store: Store, commands: str, after: float, away: float) -> Iterator[fl
 def watch(agent: Agent, doing: Iterator[float]) -> int:
     """Does one thing after the other while the agent runs, and shows figures at the end."""
     now = time.monotonic
-    end, due = now() + float(os.environ.get("DEMO_SECONDS", "inf")), now()
+    end, due = now() + float(os.environ.get("DEMO_SECONDS") or "inf"), now()
     try:
         while True:
             wait = min(end, due) - now()

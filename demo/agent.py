@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,10 @@ DEFAULT_PORT = 9114
 
 
 class Agent:
-    """`dockline run`, its logs on our own standard output. A context manager."""
+    """`dockline run`, its logs on our own standard output. A context manager.
+
+    It also ends when the demo is killed.
+    """
 
     def __init__(
         self,
@@ -47,8 +51,9 @@ class Agent:
         self.config.write_text(text)
 
     def __enter__(self) -> Agent:
+        with_us = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
+            [*with_us, sys.executable, "-m", "pipeline", "run", "-c", str(self.config)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us; the agent is stopped in order

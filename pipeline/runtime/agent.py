@@ -403,7 +403,7 @@ class Agent:
         if self.engine is not None:
             self.source = self._make_source(self.engine)
         self.started = True
-        for sentence in beginning(self.config, self.written.file, self.conceal):
+        for sentence in beginning(self.config, self.conceal):
             log.info("%s", sentence)
         try:
             self._collector.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeline import __version__
 from pipeline.config import Config
 from pipeline.config.addresses import address_of
 from pipeline.config.settings import RouteConfig
@@ -20,13 +19,11 @@ LONGEST = 100
 """Characters of an expression that are shown."""
 
 
-def beginning(config: Config, file: str, conceal: Callable[[str], str]) -> Iterator[str]:
+def beginning(config: Config, conceal: Callable[[str], str]) -> Iterator[str]:
     """What the agent follows and where it sends, in sentences.
 
-    `file`: the name of the configuration. `conceal` hides in a text of the configuration what must
-    not be shown.
+    `conceal` hides in a text of the configuration what must not be shown.
     """
-    yield f"dockline {__version__}, configuration: {file}"
     yield from _some("route", [_route(*one, conceal) for one in config.routes.items()])
     yield from _some("sink", [_sink(*one, conceal) for one in config.sinks.items()])
 

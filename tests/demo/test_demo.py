@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -212,6 +213,35 @@ def test_starts_a_private_engine_where_there_is_none(tmp_path: Path) -> None:
     assert all(messages(done.stdout, name) for name in NAMES)
     directory = done.stdout.split("a private one at unix://")[1].split("/docker.sock")[0]
     assert not Path(directory).exists()
+
+
+def test_a_killed_demo_takes_its_agent_with_it_and_the_next_one_clears_up(
+    engine: PrivateEngine,
+) -> None:
+    with running(DOCKER_HOST=engine.url) as demo:
+        demo.until(lambda told: "following 3 containers: " in told)
+        [address] = re.findall(r"metrics +http://(\S+)/metrics", demo.printed)
+        demo.process.kill()
+        host, port = address.split(":")
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection((host, int(port)), 10).close()
+            except ConnectionRefusedError:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert (ROOT / ".demo").exists()
+    assert run(DOCKER_HOST=engine.url, DEMO_SECONDS="1").returncode == 0
+    assert not (ROOT / ".demo").exists()
+    assert leaves_nothing(engine)
+
+
+def test_an_outage_that_nobody_can_read_is_an_error_in_words() -> None:
+    done = run(DEMO_OUTAGE="soon")
+    assert done.returncode == 1
+    assert 'write it like "20 15"' in done.stdout
+    assert done.stderr == ""
 
 
 def test_without_an_engine_and_without_dockerd_it_says_what_to_install(tmp_path: Path) -> None:
