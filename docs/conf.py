@@ -32,7 +32,7 @@ NAVIGATION = {
     "Begin": ["start", "coming-from/README"],
     "Guides": [
         *("guides/running", "guides/configuring", "guides/testing", "guides/cookbook"),
-        *("guides/stores", "guides/watching", "guides/page", "guides/access"),
+        *("guides/stores", "guides/webhooks", "guides/watching", "guides/page", "guides/access"),
         *("guides/troubleshooting", "guides/fleet", "guides/podman", "guides/editors"),
     ],
     "Reference": [

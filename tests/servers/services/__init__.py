@@ -1,0 +1,1 @@
+"""Services that take logs or messages over HTTP, as they document it."""
