@@ -41,7 +41,7 @@ STATE_FAMILIES: tuple[Family[State], ...] = (
            "while no agent looked).",
            _exit_code, ("reason",)),
     Family("gauge", "container_start_time_seconds", "When it was started (Unix time).",
-           lambda state: state.started),
+           lambda state: state.started if state.runs else None),
     Family("gauge", "container_finish_time_seconds",
            "When it ended (Unix time), while it does not run.",
            lambda state: state.finished if state.ended else None),

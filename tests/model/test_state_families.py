@@ -37,7 +37,6 @@ def test_one_that_ended_says_how_and_when() -> None:
         "running": (0,),
         "state": ("exited", 1),
         "exit_code": ("oom_killed", 137),
-        "start_time_seconds": (5.5,),
         "finish_time_seconds": (9.5,),
         "restarts_total": (0,),
         "oom_events_total": (0,),
