@@ -38,7 +38,7 @@ STATE_FAMILIES: tuple[Family[State], ...] = (
     Family("gauge", "container_exit_code",
            "Exit code of its last end, while it does not run. Reason: completed (0 by itself), "
            "error (another code by itself), stopped (on request), oom_killed, or unknown (it ended "
-           "while no agent looked).",
+           "while no agent looked; with Podman also by a signal).",
            _exit_code, ("reason",)),
     Family("gauge", "container_start_time_seconds", "When it was started (Unix time).",
            lambda state: state.started if state.runs else None),

@@ -179,6 +179,28 @@ async def test_what_happens_to_a_container_is_told_and_its_removal_noticed(
     assert died.container.name == name
 
 
+async def test_a_failure_and_lack_of_memory_are_told_from_an_end_by_a_signal(host: Host) -> None:
+    """Podman has no event for a stop, so that is not said to be a failure."""
+    hungry = ("--memory=32m", "--memory-swap=32m")
+    async with follow(host.url, keep_ended=3600.0) as following:
+        await following.connected()
+        names = {
+            "error": await host.run("sleep 0.5; exit 3"),
+            "oom_killed": await host.run("exec tail /dev/zero", *hungry),
+            "unknown": await host.run("exec sleep 600"),
+        }
+        await host.do("stop", "--time=1", names["unknown"])
+
+        def reasons() -> dict[str, str]:
+            reported = following.source.reported
+            return {one.name: state.reason for one, state in reported if state.ended}
+
+        await following.until(
+            lambda: all(reasons().get(name) == reason for reason, name in names.items()),
+            "not all have ended as they did",
+        )
+
+
 @pytest.mark.parametrize("takes", [["logs", "events"], ["events"]], ids=str)
 async def test_its_end_comes_with_its_last_lines_and_whether_it_was_for_memory(
     host: Host, takes: list[EntryKind]

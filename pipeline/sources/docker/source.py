@@ -229,6 +229,7 @@ class DockerSource:
         self._checkpoint.belongs_to(self._engine.id)
         self._checkpoint.looked = self._checkpoint.looked or self._start_positions.began
         self._event_queue.cursor.reconnected()
+        self.states.tells_stops = not self._engine.podman
         self.states.cgroup_driver = str(self._engine.info.get("CgroupDriver"))
         self._on_connected()
 
@@ -296,7 +297,7 @@ class DockerSource:
         """Whether the event of its end may not say how it ended: Podman has no `oom` event and
         Docker's may be lost, and a label called `exitCode` takes the place of the exit code."""
         state = self.states.of(container.id)
-        killed = state.exit_code == 137 and state.end == "by_itself"
+        killed = state.exit_code == 137 and state.end in ("", "by_itself")
         return state.exit_code is None or killed or "exitCode" in container.labels
 
     def _look_at(self, container: Container) -> None:

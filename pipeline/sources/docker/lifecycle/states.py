@@ -86,6 +86,9 @@ class States:
         """The facts of all containers on the last complete list, by id."""
         self.cgroup_driver = "cgroupfs"
         """Of the Engine, as `GET /info` has it: it says how control groups are called."""
+        self.tells_stops = True
+        """Whether the Engine has events for signals and stops. Podman has none, so there an end by
+        SIGTERM or SIGKILL may be on request or not."""
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
@@ -176,8 +179,10 @@ class States:
             state.end = "oom_killed"
         elif at - known.asked < STOPPING:
             state.end = "stopped"
-        else:
+        elif self.tells_stops or code not in (137, 143):
             state.end = "by_itself"
+        else:
+            state.end = ""
         state.state, state.health, state.disk = "exited", "", None
         state.exit_code, state.finished = code, at
         return words.ended(code, state.end, ran)

@@ -60,7 +60,7 @@ def out_of_memory(said: str) -> str:
 def span(seconds: float) -> str:
     """A time in one unit, rounded down: `0.3 s`, `45 s`, `5 min`, `2 h`, `3 d`. A unit is used up
     to two of the next."""
-    if seconds < 1:
+    if 0.05 <= seconds < 1:
         return f"{seconds:.1f} s"
     for unit, length in _UNITS:
         if seconds < 2 * length:

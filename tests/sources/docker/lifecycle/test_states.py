@@ -98,6 +98,16 @@ def test_one_that_was_asked_to_stop_did_not_fail(signal: str) -> None:
     )
 
 
+def test_where_no_event_tells_of_a_stop_an_end_by_a_signal_is_not_called_a_failure() -> None:
+    """As with Podman."""
+    for code, reason in (("143", "unknown"), ("137", "unknown"), ("3", "error")):
+        states = States()
+        states.tells_stops = False
+        states.observe(event("start", 0.0))
+        states.observe(event("die", 60.0, exitCode=code))
+        assert states.of(ID).reason == reason
+
+
 def test_a_signal_that_asks_for_no_end_is_none_of_its_cause() -> None:
     assert ended(event("kill", 60.0, signal="1"), event("die", 61.0, exitCode="3"))[1] == "error"
     late = ended(event("kill", 60.0, signal="15"), event("die", 60.0 + STOPPING, exitCode="3"))

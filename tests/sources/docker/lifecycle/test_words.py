@@ -12,7 +12,7 @@ from pipeline.sources.docker.lifecycle import words
     ("code", "end", "ran", "expected"),
     [
         (3, "by_itself", 7200.0, "exited with code 3 after 2 h"),
-        (0, "by_itself", 0.0, "exited with code 0 after 0.0 s"),
+        (0, "by_itself", 0.0, "exited with code 0 after 0 s"),
         (0, "by_itself", None, "exited with code 0"),
         (0, "by_itself", -5.0, "exited with code 0"),
         (None, "by_itself", 60.0, "exited after 60 s"),
@@ -38,8 +38,9 @@ def test_lack_of_memory_may_be_known_later() -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0.34, "0.3 s"), (1, "1 s"), (119.9, "119 s"), (120, "2 min"), (7199, "119 min"),
-        (7200, "2 h"), (47.9 * 3600, "47 h"), (48 * 3600, "2 d"), (1e9, "11574 d"),
+        (0, "0 s"), (0.34, "0.3 s"), (1, "1 s"), (119.9, "119 s"), (120, "2 min"),
+        (7199, "119 min"), (7200, "2 h"),
+        (47.9 * 3600, "47 h"), (48 * 3600, "2 d"), (1e9, "11574 d"),
     ],
 )  # fmt: skip
 def test_a_span_has_one_unit(seconds: float, expected: str) -> None:
