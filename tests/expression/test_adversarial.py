@@ -105,7 +105,7 @@ def test_check_shows_each_with_a_caret_on_its_line() -> None:
     texts = [text for text in texts if not any("\ud800" <= letter <= "\udfff" for letter in text)]
     stages = ",\n".join(f"{{ keep = {_toml(text)} }}" for text in texts)
     with pytest.raises(ConfigErrors) as caught:
-        parse(f'[routes.r]\nto = ["console"]\nstages = [\n{stages}\n]\n', {})
+        parse(f'[routes.r]\nto = ["console"]\nstages = [\n{stages}\n]\n', {}, "f")
     assert len(caught.value.problems) == len(texts)
     for number, problem in enumerate(caught.value.problems):
         head, excerpt, caret = problem.lines("f")
