@@ -1,30 +1,30 @@
 """Warnings about a valid configuration that does less than it seems to, or exposes too much.
 
-No stage or sink is known here by name: stages describe themselves in `Stage.effect`, sinks in
-`Sink.takes`.
+No sink is known here by name: sinks describe themselves in `Sink.takes`. The stages of routes are
+looked at in `stage_advice`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any, Final
 
-from pipeline.config.components import hides_something, inside
+from pipeline.config.file_advice import advise_files
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted, quote
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
+from pipeline.config.stage_advice import advise_all, effect_of
 from pipeline.config.substitute import Substituted
-from pipeline.config.wording import listed, nearest
-from pipeline.expression.insight import never_true
+from pipeline.config.wording import listed
+from pipeline.expression.truth import never_true
 from pipeline.model import registry
-from pipeline.model.component import Effect, FieldUse
 from pipeline.model.secrecy import sounds_secret
 
 
 def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
-    """Adds warnings about `config` to `report`.
+    """Adds warnings about `config` to `report`, and errors that only show once all is read.
 
     `tree` is the file's own tables, after substitution and defaults, that `config` was made from.
     """
@@ -36,7 +36,9 @@ def advise(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
         path = ("routes", name)
         _sources(route, config, path, report)
         _containers(route, config, path, report)
-        advise_stages(route, config, tree["routes"][name], path, report)
+    advise_all(config, tree, report)
+    _unused_sources(config, report)
+    advise_files(config, tree, report)
     _last_lines(config, report)
     _secrets(tree, report)
     _listeners(tree, report)
@@ -70,6 +72,13 @@ def _unfed_sinks(config: Config, report: ProblemReport) -> None:
             report.warning(("sinks", name), "no route leads to this sink", hint)
 
 
+def _unused_sources(config: Config, report: ProblemReport) -> None:
+    for name in config.sources:
+        if not any({name, *SORTS} & set(route.sources) for route in config.routes.values()):
+            hint = f"name it in the `from` of a route, or remove it; {quote('logs')} takes all"
+            report.warning(("sources", name), "no route takes from this source", hint)
+
+
 def _sources(route: RouteConfig, config: Config, path: Path, report: ProblemReport) -> None:
     place = (*path, "from")
     if not route.sources:
@@ -101,47 +110,28 @@ def _containers(route: RouteConfig, config: Config, path: Path, report: ProblemR
     if never_true(text, containers=True):
         message = "no container can match: this is never true, so the route takes nothing"
         report.warning((*path, "containers"), message, "is an `and` meant to be an `or`?")
+    elif feeding := _feeding_others(text, str(path[-1]), config):
+        message = "no container can match: this route gets entries only from "
+        message += f"{listed(map(quote, feeding))}, and of other containers"
+        report.warning((*path, "containers"), message, "change one of the expressions")
     elif of_all is not None and never_true(text, of_all, containers=True):
         message = "no container can match: logs.containers leaves out every one that this could"
         report.warning((*path, "containers"), message, "allow them there, or remove the route")
 
 
-# --------------------------------------------------------------------------------- stages
+def _feeding_others(text: str, name: str, config: Config) -> list[str]:
+    """The routes that feed a route, if none takes a container that its `containers` can match."""
+    feeding = {other: route for other, route in config.routes.items() if name in route.feeds}
+    for route in feeding.values():
+        by_label = route.labels and "route" in config.labels.honour
+        if by_label or route.containers is None:
+            return []
+        if not never_true(text, route.containers, containers=True):
+            return []
+    return list(feeding)
 
 
-def advise_stages(
-    route: RouteConfig, config: Config, table: Any, path: Path, report: ProblemReport
-) -> None:
-    """Warns of stages that let nothing through, and of fields that no stage has made.
-
-    `table` is the route's own table at `path`, which ends in the route's name. Of `config`, what
-    labels may do, sources, and which routes feed it are looked at.
-    """
-    labels = sorted({"parse", "tag"} & set(config.labels.honour))
-    fed = any(path[-1] in other.feeds for other in config.routes.values())
-    bare = route.sources == ["logs"] and not config.sources and not fed
-    made: frozenset[str] | None = frozenset() if bare else None
-    conditions: list[str] = []
-    for index, stage in enumerate(route.stages):
-        place = (*path, "stages", index, stage.name)
-        effect = _effect(stage)
-        value = table["stages"][index][stage.name]
-        if made is not None and not hides_something(value):
-            for use in _missing(effect.reads, made):
-                where = (*place, *inside(value, use.key))
-                message = f"no stage before this one makes a field {quote(use.written)}"
-                hint = nearest(use.written, made) or _how_to_make(labels)
-                report.warning(where, message, hint, column=use.column)
-        conditions = [*conditions, effect.condition] if effect.condition else []
-        if conditions and never_true(*conditions):
-            _report_end(effect.condition, index == len(route.stages) - 1, place, report)
-            return
-        made = None if made is None or effect.makes is None else made | effect.makes
-
-
-def _effect(stage: StageConfig) -> Effect:
-    effect: Effect = registry.implementation("stages", stage.name)(stage.config).effect()
-    return effect
+# -------------------------------------------------------------------- events, secrets, listeners
 
 
 def _last_lines(config: Config, report: ProblemReport) -> None:
@@ -159,34 +149,8 @@ def _last_lines(config: Config, report: ProblemReport) -> None:
 
 
 def _hides(stage: StageConfig) -> bool:
-    return _effect(stage).hides
+    return effect_of(stage).hides
 
-
-def _report_end(condition: str, is_last: bool, place: Path, report: ProblemReport) -> None:
-    alone = never_true(condition)
-    message = "lets nothing through" + ("" if alone else " of what the stages before it leave")
-    rest = "its sinks" if is_last else "the stages after it and the sinks of this route"
-    report.warning(place, message, f"{rest} get nothing; correct the expression, or remove it")
-
-
-def _missing(reads: Sequence[FieldUse], made: frozenset[str]) -> list[FieldUse]:
-    """The first use of each field that no stage has made."""
-    first: dict[str, FieldUse] = {}
-    for use in reads:
-        if not made & {use.field, use.written}:
-            first.setdefault(use.written, use)
-    return list(first.values())
-
-
-def _how_to_make(labels: list[str]) -> str:
-    """A hint for a field that no stage makes. `labels` are the honoured ones that could make it."""
-    if labels:
-        names = listed((f"dockline.{name}" for name in labels), "or")
-        return f'only a label of a container could ({names}); put {{ parse = "auto" }} before it'
-    return 'it is always missing; put what reads it, such as { parse = "auto" }, before this'
-
-
-# ------------------------------------------------------- secrets and listening addresses
 
 _WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s@]+)@", re.IGNORECASE)
 

@@ -59,6 +59,11 @@ def _check_ways(tree: Mapping[str, Any], report: ProblemReport) -> None:
     """Reports unknown names in the `to` of routes, and routes that lead back to themselves."""
     sinks, routes = _table(tree, "sinks"), _table(tree, "routes")
     feeds: dict[str, dict[str, Path]] = {route: {} for route in routes}
+    for path, ways in _matches(routes, ("*", "to"), ("routes",)):
+        for index, name in enumerate(ways if isinstance(ways, list) else ()):
+            if isinstance(name, str) and name in ways[:index]:
+                message = f"{shown(name)} is in this list already"
+                report.error((*path, index), message, "remove it, or name another")
     for path, name in _matches(routes, ("*", "to", "*"), ("routes",)):
         if not isinstance(name, str) or name in sinks:
             continue

@@ -122,6 +122,8 @@ def _combine(
         raise ConfigErrors(name, report.errors)
     advise(config, tree, report)
     warn_of_unsubstituted(tree, report)
+    if report.errors:
+        raise ConfigErrors(name, report.errors)
     warnings = by_place(report.warnings)
     hidden = substituted(tree)
     return ConfigFile(name, tuple(texts), tree, config, warnings, hidden, report.hidden)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.config.problems import ConfigErrors, Problem
+from pipeline.support.readable import user
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 """The file that is read where neither `-c` nor `$DOCKLINE_CONFIG` names one, if it exists."""
@@ -237,7 +238,7 @@ def _unreadable(error: Exception, path: Path, *, named: bool) -> str:
     if isinstance(error, IsADirectoryError):
         return "this is a folder; only files in a folder are read"
     if isinstance(error, PermissionError):
-        return f"no permission to read this {'folder' if _is_folder(path) else 'file'}"
+        return f"user {user()} may not read this {'folder' if _is_folder(path) else 'file'}"
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "this link leads in a circle"
     reason = error.strerror if isinstance(error, OSError) else str(error)

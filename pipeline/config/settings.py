@@ -13,7 +13,15 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct, field
 
-from pipeline.model.component import Duration, Secret, SinkConfig, Size, SourceConfig, TLSConfig
+from pipeline.model.component import (
+    Duration,
+    FileToRead,
+    Secret,
+    SinkConfig,
+    Size,
+    SourceConfig,
+    TLSConfig,
+)
 from pipeline.model.container import EntryKind
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe import token
@@ -254,9 +262,9 @@ class StateConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class HTTPTLSConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The certificate of the agent's HTTP endpoint."""
 
-    cert: Annotated[str, Meta(examples=["/certs/cert.pem"])]
+    cert: Annotated[FileToRead, Meta(examples=["/certs/cert.pem"])]
     """PEM file of the certificate, with its chain."""
-    key: Annotated[str | None, Meta(examples=["/certs/key.pem"])] = None
+    key: Annotated[FileToRead | None, Meta(examples=["/certs/key.pem"])] = None
     """PEM file of its key, unencrypted, where that is not in the same file."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, ProblemReport, quote
 from pipeline.model.component import Secret
+from pipeline.support.readable import why_unreadable
 
 LARGEST_FILE = 64 * 1024
 """Bytes of a `${file:...}` at most: it is a password or a token."""
@@ -115,7 +116,8 @@ def _file(name: str) -> str:
         with file.open("rb") as opened:
             data = opened.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise ValueError(f"the file {shown} cannot be read: {error.strerror}") from None
+        why = why_unreadable(name) if isinstance(error, PermissionError) else error.strerror
+        raise ValueError(f"the file {shown} cannot be read: {why}") from None
     if len(data) > LARGEST_FILE:
         raise ValueError(f"the file {shown} is too large; a secret has at most 64 KiB")
     try:

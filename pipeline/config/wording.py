@@ -24,6 +24,7 @@ from pipeline.config.settings import (
 from pipeline.config.substitute import Substituted, without_defaults
 from pipeline.model.component import (
     Duration,
+    FileToRead,
     Secret,
     SecretURL,
     SinkConfig,
@@ -50,6 +51,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 _PARSED: dict[type, str] = {
     Size: 'a size such as "16MiB"',
     Duration: 'a duration such as "5s"',
+    FileToRead: 'a file such as "/certs/ca.pem"',
     ListenAddress: 'an address such as "127.0.0.1:9114"',
     HostName: 'a host such as "web-1.example.com"',
     EngineURL: 'an address such as "unix:///var/run/docker.sock"',
@@ -223,10 +225,12 @@ def shape_hint(value: Any, type_: Any, path: Path) -> str:
     Shows nothing of a value but a number.
     """
     kinds = arms(type_)
-    if isinstance(value, (str, dict)) and all(accepts(arm, []) for arm in kinds):
-        if isinstance(value, dict) and len(path) == 1:
+    if isinstance(value, str) and any(accepts(arm, []) for arm in kinds):
+        return "put it in brackets: [ … ]"
+    if isinstance(value, dict) and all(accepts(arm, []) for arm in kinds):
+        if len(path) == 1:
             return f"write [[{path[0]}]]"
-        if isinstance(value, dict) and len(value) > 1:
+        if len(value) > 1:
             parts = ", ".join(f"{{ {_key(key)} = … }}" for key in list(value)[:3])
             return f"write a list, with a table for each: [{parts}]"
         return "put it in brackets: [ … ]"

@@ -14,12 +14,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from pipeline.config import Config, RouteConfig, StageConfig
-from pipeline.config.advice import advise_stages
 from pipeline.config.convert import Converter
 from pipeline.config.file import concealed as conceal
+from pipeline.config.known import Known
 from pipeline.config.locate import Path, locate
 from pipeline.config.problems import INVALID, Problem, ProblemReport, dotted, quote
 from pipeline.config.secrecy import Hidden, strings
+from pipeline.config.stage_advice import advise_stages, at_start
 from pipeline.config.syntax import explain as explain_syntax
 from pipeline.config.wording import nearest
 from pipeline.explain.facts import Facts, concealed, of_lines
@@ -97,6 +98,9 @@ def _tried(job: Job, trial: Trial, config: Config) -> Facts:
         return facts
     route = replace(config.routes[trial.route], stages=stages)
     facts["warnings"] = _problems(reader.warnings(route, config))
+    facts["errors"] = _problems(reader.errors)
+    if reader.errors:
+        return facts
     before = [(way.name, stage) for way in job.ways for stage in _stages_of_way(way.stages, job)]
     route = replace(route, stages=[*(stage for _, stage in before), *stages])
     config = replace(config, routes={**config.routes, trial.route: route})
@@ -165,8 +169,10 @@ class _Reader:
         return [] if stages is INVALID else stages
 
     def warnings(self, route: RouteConfig, config: Config) -> list[Problem]:
-        """What is valid and probably a mistake."""
-        advise_stages(route, config, self._tree, self._path, self._report)
+        """What is valid and probably a mistake. Adds the `errors` that show only now."""
+        is_fed = any(self._path[-1] in other.feeds for other in config.routes.values())
+        known = Known(made=None) if is_fed else at_start(route, config)
+        advise_stages(route, config, self._tree, self._path, self._report, known)
         return self._within(self._report.warnings)
 
     def _within(self, problems: Sequence[Problem]) -> list[Problem]:

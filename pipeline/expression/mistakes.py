@@ -28,6 +28,7 @@ _VALUES: Final[dict[Keys, tuple[str, ...]]] = {
     ("source",): ("logs", "events", "stats"),
 }
 """All values of the names that have few."""
+_SAME: Final = "by itself is the same for every entry"
 _ID: Final = 64
 """Characters of a container's id."""
 _SHORT_ID: Final = re.compile(r"[0-9a-f]{8,63}")
@@ -49,7 +50,10 @@ def refuse(operator: ast.cmpop, left: ast.expr, right: ast.expr, scope: Scope) -
 
 
 def refuse_constants(tree: ast.expr, source: ExpressionText) -> None:
-    """Raises `ConfigError` for a condition such as `level == "a" or "b"`, which is always true."""
+    """Raises `ConfigError` for a condition such as `level == "a" or "b"`, which is always true, and
+    for `level != "a" or level != "b"`, which is true of every level."""
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        raise source.error(f"{_json(tree.value)} {_SAME}; compare it with a field", tree)
     nodes = [tree]
     while nodes:
         node = nodes.pop()
@@ -59,12 +63,27 @@ def refuse_constants(tree: ast.expr, source: ExpressionText) -> None:
             for part in node.values:
                 if isinstance(part, ast.Constant) and type(part.value) in (str, int, float):
                     raise source.error(_constant(node, part.value), part)
+            if isinstance(node.op, ast.Or):
+                _refuse_either_unequal(node.values, source)
             nodes += node.values
+
+
+def _refuse_either_unequal(parts: list[ast.expr], source: ExpressionText) -> None:
+    unequal: dict[Keys, object] = {}
+    for part in parts:
+        match part:
+            case ast.Compare(left=left, ops=[ast.NotEq()], comparators=[ast.Constant(value=value)]):
+                keys = keys_of(left)
+                if keys and unequal.setdefault(keys, value) != value:
+                    name, values = ".".join(map(str, keys)), (unequal[keys], value)
+                    listed = ", ".join(map(_json, values))
+                    message = f"every {name} is unequal to one of these; write {name} not in"
+                    raise source.error(f"{message} ({listed})", part)
 
 
 def _constant(node: ast.BoolOp, value: object) -> str:
     """The message about a literal that is a part of an `and` or `or`."""
-    message = f"{_json(value)} by itself is the same for every entry"
+    message = f"{_json(value)} {_SAME}"
     match node.values[0]:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as operator], comparators=[right]):
             name, other = ".".join(map(str, keys_of(left))), literal_of(right)

@@ -16,8 +16,9 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.records import Shape
 from pipeline.support.mistyped import meant
 
-_FACTS: Final = ("id", "name", "image", "labels", "project", "service", "host")
-_TEXTS: Final = tuple(name for name in _FACTS if name != "labels")
+FACTS: Final = ("id", "name", "image", "labels", "project", "service", "host")
+"""The properties of a container."""
+_TEXTS: Final = tuple(name for name in FACTS if name != "labels")
 _NOT_NAMES: Final = {"true": "True", "false": "False", "null": "None"}
 
 
@@ -58,9 +59,9 @@ class ContainerScope(Scope):
 
     def resolve(self, keys: Keys) -> Code:
         name, *rest = keys
-        if name not in _FACTS:
-            hint = nearest(str(name), _FACTS)
-            hint = hint or f' There are {", ".join(_FACTS)}; a text is in quotes, "{name}".'
+        if name not in FACTS:
+            hint = nearest(str(name), FACTS)
+            hint = hint or f' There are {", ".join(FACTS)}; a text is in quotes, "{name}".'
             raise ConfigError(f'a container has no "{name}".{hint}')
         if name == "labels":
             return self._label(rest)
@@ -114,7 +115,7 @@ class EntryScope(Scope):
             return self._field(tuple(rest))
         if name == "container":
             if not rest:
-                raise ConfigError(f'after "container" comes one of {", ".join(_FACTS)}')
+                raise ConfigError(f'after "container" comes one of {", ".join(FACTS)}')
             return self.once(self._container.resolve(tuple(rest)))
         if name in _NOT_NAMES:
             raise ConfigError(f'write "{_NOT_NAMES[str(name)]}" for "{name}"')

@@ -35,6 +35,7 @@ _SLIPS: Final = tuple(
         (r"(?<=\w)\s+starts_?with\s+", 'write startswith(text, "beginning")'),
         (r"(?<=\w)\s+ends_?with\s+", 'write endswith(text, "end")'),
         (r"(?<=\w)\s+between\s+", "write 200 <= status < 300"),
+        (r"\b[1-5]xx\b", "write 500 <= status < 600"),
         (r"\?", 'there is no "?"; write conditions with "and" and "or" between'),
         (r";", 'write "and" or "or" between conditions, not ";"'),
         (r"(?<=\w)\s*:\s*(?=\w|$)", 'write "==" to compare, and texts in quotes'),

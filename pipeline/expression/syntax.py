@@ -88,6 +88,20 @@ def literal_of(node: ast.expr) -> Any:
     return tuple(value) if isinstance(value, (list, set, tuple)) else value
 
 
+def is_literal(node: ast.expr) -> bool:
+    """Whether a node is a literal, or a list of literals."""
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def called_on(call: ast.Call) -> list[ast.expr]:
+    """The object of a method call, as a list; empty for a plain call."""
+    return [call.func.value] if isinstance(call.func, ast.Attribute) else []
+
+
 def parse(source: ExpressionText) -> ast.expr:
     """Parses a text that must be exactly one expression, on one line or several.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from pipeline.model.sink import Data, Payload, Sink, SinkContext
 from pipeline.model.source import Intake, Share, SharedStream, Source, SourceContext, Taken
-from pipeline.model.stage import Effect, FieldUse, Python, Stage, StageContext
+from pipeline.model.stage import Compared, Effect, FieldUse, Python, Stage, StageContext
 from pipeline.model.tables import (
     BatchConfig,
     BufferConfig,
@@ -26,15 +26,17 @@ from pipeline.model.tables import (
     SourceConfig,
     TLSConfig,
 )
-from pipeline.model.values import Duration, Rate, Secret, SecretURL, Size, TemplateText
+from pipeline.model.values import Duration, FileToRead, Rate, Secret, SecretURL, Size, TemplateText
 
 __all__ = [
     "BatchConfig",
     "BufferConfig",
+    "Compared",
     "Data",
     "Duration",
     "Effect",
     "FieldUse",
+    "FileToRead",
     "Intake",
     "Payload",
     "Python",

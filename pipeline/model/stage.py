@@ -31,6 +31,18 @@ class StageContext:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A value in an expression that a field is compared with."""
+
+    operator: str
+    """`==`, `!=`, `in`, `not in`, `<`, `<=`, `>` or `>=`, with the field on the left."""
+    value: Any
+    """The literal; for `in` and `not in`, one of the list."""
+    column: int
+    """Index of its first character in the setting."""
+
+
+@dataclass(frozen=True)
 class FieldUse:
     """A place in a stage's configuration where a field of the entries is read."""
 
@@ -43,6 +55,11 @@ class FieldUse:
     configuration."""
     column: int | None = None
     """Index of the character inside that string."""
+    compared: tuple[Compared, ...] = ()
+    """The values that it is compared with."""
+    bare: str = ""
+    """What it is compared with by `==` or `!=`, if it is a name on the right that could be a text
+    without its quotes, as in `env == prod`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,19 @@ class Effect:
     condition: str = ""
     """An expression that is true for the entries that go on. A stage with a condition does nothing
     else: these entries are unchanged."""
+    loses: Mapping[str, str] = field(default_factory=dict)
+    """Names of fields that no entry has afterwards, each with the new name that it got, if any."""
+    words: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    """Fields whose values it replaces by words of its own: for each, a function from a value that
+    an entry may have before to what it has afterwards. Of a value that any entry may have
+    afterwards, this is the value itself."""
+    part: Literal["", "parse", "join"] = ""
+    """`parse`: it reads fields out of the message. `join`: it joins messages as they were
+    written."""
+    spoils: Mapping[str, str] = field(default_factory=dict)
+    """What goes wrong, in a sentence, if a stage with that `part` comes after it."""
+    renews_message: bool = False
+    """Whether the message may be another text afterwards, which was a field before."""
     hides: bool = False
     """Whether it removes from entries what nobody may see, such as secrets."""
     removes: bool = False

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
-from pipeline.model.values import Duration, Size
+from pipeline.model.values import Duration, FileToRead, Size
 
 
 class BufferConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,11 +96,11 @@ class SourceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS of a connection. The peer's certificate and name are always verified."""
 
-    ca: Annotated[str | None, msgspec.Meta(examples=["/certs/ca.pem"])] = None
+    ca: Annotated[FileToRead | None, msgspec.Meta(examples=["/certs/ca.pem"])] = None
     """PEM file of the authorities to trust, instead of the system's."""
-    cert: Annotated[str | None, msgspec.Meta(examples=["/certs/cert.pem"])] = None
+    cert: Annotated[FileToRead | None, msgspec.Meta(examples=["/certs/cert.pem"])] = None
     """PEM file of the client's certificate, with its chain."""
-    key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
+    key: Annotated[FileToRead | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
     """PEM file of the client certificate's key."""
     server_name: Annotated[str | None, msgspec.Meta(examples=["logs.example.com"])] = None
     """Name to verify, if it is not the address's host."""

@@ -80,6 +80,19 @@ class Rate(float):
         return rate
 
 
+class FileToRead(str):
+    """The path of a file that is read. A file that cannot be read is a warning of `check`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> FileToRead:
+        """Checks a path. Raises `ValueError` with a sentence for the user."""
+        if not text or "\0" in text:
+            raise ValueError(f'"{text}" is not a path; write it like "/certs/ca.pem"')
+        return cls(text)
+
+
 class Secret(str):
     """A string whose `repr` is stars, so that it is never shown by accident. `str(secret)` is the
     value."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pipeline.model.errors import DocklineError, Unavailable
+from pipeline.model.values import FileToRead
 from pipeline.transport.net.listen import ListenTLSConfig, server_context
 
 LOOK_EVERY: Final = 10.0
@@ -32,7 +33,9 @@ class Certificate:
         self, cert: str, key: str | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`cert`, `key`: PEM files; without `key`, it is in `cert`. `clock`: seconds, monotonic."""
-        self._config = ListenTLSConfig(cert=cert, key=key)
+        self._config = ListenTLSConfig(
+            cert=FileToRead(cert), key=None if key is None else FileToRead(key)
+        )
         self._clock = clock
         self._context: ssl.SSLContext
         self._seen: Signature = ()

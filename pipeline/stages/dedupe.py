@@ -35,6 +35,7 @@ from pipeline.model.component import Duration, FieldUse
 from pipeline.model.container import Container
 from pipeline.model.errors import at
 from pipeline.model.timestamps import all_seconds
+from pipeline.stages._spoils import DROPS_LINES
 
 Identities = Callable[[Batch], Sequence[int | None]]
 """A number for each entry, equal for entries that are the same; None for one without the fields."""
@@ -82,7 +83,7 @@ class Stage(component.Stage):
             for index, name in enumerate(self._fields)
             if name not in ("message", "stream")
         ]
-        return component.Effect(reads, frozenset({"duplicates"}))
+        return component.Effect(reads, frozenset({"duplicates"}), spoils={"join": DROPS_LINES})
 
     def bind(self, container: Container) -> component.Stage:
         bound = copy(self)

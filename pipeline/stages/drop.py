@@ -13,7 +13,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from pipeline.expression import compile_predicate
-from pipeline.expression.insight import fields_read, opposite
+from pipeline.expression.insight import fields_read
+from pipeline.expression.truth import opposite
 from pipeline.model import component
 from pipeline.model.batch import Batch
 

@@ -131,7 +131,7 @@ class Stage(component.Stage):
         return _Joining(self._reader, self._config)
 
     def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset())
+        return component.Effect(makes=frozenset(), part="join")
 
     def __call__(self, batch: Batch) -> Batch | None:
         raise TypeError("a join is of one container: bind it first")

@@ -13,9 +13,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from pipeline.expression import compile_predicate
-from pipeline.expression.insight import fields_read
+from pipeline.expression.insight import fields_read, reads_entries
 from pipeline.model import component
 from pipeline.model.batch import Batch
+from pipeline.stages._spoils import DROPS_LINES
 
 Config = Annotated[str, Meta(examples=["level in ('error', 'fatal') or status >= 500"])]
 
@@ -31,4 +32,5 @@ class Stage(component.Stage):
 
     def effect(self) -> component.Effect:
         text = self._predicate.text
-        return component.Effect(fields_read(text), frozenset(), condition=text)
+        spoils = {"join": DROPS_LINES} if reads_entries(text) else {}
+        return component.Effect(fields_read(text), frozenset(), condition=text, spoils=spoils)

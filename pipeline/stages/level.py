@@ -21,7 +21,7 @@ a `default`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Annotated, Any, Final, Literal
 
@@ -89,7 +89,21 @@ class Stage(component.Stage):
 
     def effect(self) -> component.Effect:
         reads = [component.FieldUse(str(path.keys[0]), path.flat, "from") for path in self._paths]
-        return component.Effect(reads if self._from else (), frozenset(("level",)))
+        words: dict[str, Callable[[Any], Any]] = {}
+        if self._default != UNKNOWN or any(path.flat == "level" for path in self._paths):
+            words["level"] = self._word
+        spoils = {"parse": "a level in the line replaces the one that it has set"}
+        return component.Effect(
+            reads if self._from else (), frozenset(("level",)), words=words, spoils=spoils
+        )
+
+    def _word(self, said: Any) -> Any:
+        """What `level` will be in an entry whose own is `said`; a word of ours can come out."""
+        if said in LEVELS:
+            return said
+        severity = self._severity(said)
+        severity = self._default if severity == UNKNOWN else severity
+        return said if severity == UNKNOWN else LEVELS[severity]
 
     def _from_fields(self, batch: Batch) -> Iterable[int]:
         if self._asks_usual:

@@ -41,6 +41,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING
 from pipeline.support.plural import plural
+from pipeline.support.readable import why_unreadable
 
 LARGEST: Final = 64 * 2**20
 """Bytes of a file. The table takes several times as much memory."""
@@ -165,6 +166,7 @@ def _text(file: str) -> str:
             data = opened.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = why_unreadable(file) if isinstance(error, PermissionError) else reason
         raise ConfigError(f"{file} cannot be read: {reason}", "file") from None
     if len(data) > LARGEST:
         raise ConfigError(f"{file} is larger than {LARGEST // 2**20} MiB", "file")

@@ -104,9 +104,11 @@ class Stage(component.Stage):
         return _with(batch, self._parse(lines))
 
     def effect(self) -> component.Effect:
+        makes = None
         if isinstance(self._config, Pattern):
-            return component.Effect(makes=frozenset(compile_pattern(self._config.regex).groups))
-        return component.Effect()
+            makes = frozenset(compile_pattern(self._config.regex).groups)
+        spoils = {"join": "lines are parsed one by one, and what is joined to one of them is not"}
+        return component.Effect(makes=makes, part="parse", spoils=spoils)
 
 
 class _AsRecords(component.Stage):

@@ -132,7 +132,11 @@ class Stage(component.Stage):
         self._paths = None if asked is None else [Path.parse(f) for f in asked if f != "message"]
 
     def effect(self) -> component.Effect:
-        return component.Effect(hides=True)
+        if self._paths:
+            wrong = "what it hides in fields is read out of the message again"
+        else:
+            wrong = "JSON in which a number was replaced is not JSON any more, and not parsed"
+        return component.Effect(hides=True, spoils={"parse": wrong})
 
     def __call__(self, batch: Batch) -> Batch | None:
         if self._message:

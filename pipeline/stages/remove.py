@@ -41,4 +41,8 @@ class Stage(component.Stage):
         return batch.replace(bare=True) if self._bare else batch
 
     def effect(self) -> component.Effect:
-        return component.Effect(makes=frozenset(), removes=True)
+        loses = {path.flat: "" for path in self._paths}
+        spoils = {"parse": "the fields that it removes are read out of the message again"}
+        return component.Effect(
+            makes=frozenset(), loses=loses, spoils=spoils if loses else {}, removes=True
+        )

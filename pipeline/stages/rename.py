@@ -60,7 +60,14 @@ class Stage(component.Stage):
             for old, _ in self._moves
             if old is not _MESSAGE
         ]
-        return component.Effect(reads, names(new for _, new in self._moves))
+        made = names(new for _, new in self._moves if new is not _MESSAGE)
+        loses = {
+            old.flat: new.flat
+            for old, new in self._moves
+            if old is not _MESSAGE and old.flat not in made
+        }
+        renews = any(new is _MESSAGE for _, new in self._moves)
+        return component.Effect(reads, made, loses=loses, renews_message=renews)
 
 
 def _move(old: str, new: Any) -> tuple[Path, Path]:

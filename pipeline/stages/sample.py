@@ -35,6 +35,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.stages._keys import compile_key
+from pipeline.stages._spoils import DROPS_LINES
 
 _HASHES: Final = 2**32
 _SPREAD: Final = 0x9E3779B1
@@ -107,7 +108,8 @@ class Stage(component.Stage):
         return copy(self)
 
     def effect(self) -> component.Effect:
-        return component.Effect(self._reads, frozenset(("sample_rate",)))
+        spoils = {"join": DROPS_LINES}
+        return component.Effect(self._reads, frozenset(("sample_rate",)), spoils=spoils)
 
     def __call__(self, batch: Batch) -> Batch | None:
         always: list[int] = []

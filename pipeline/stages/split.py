@@ -78,7 +78,7 @@ class Stage(component.Stage):
     def effect(self) -> component.Effect:
         makes = None if self._into is None else names((self._into,))
         if self._of_message:
-            return component.Effect(makes=makes)
+            return component.Effect(makes=makes, renews_message=True)
         use = component.FieldUse(str(self._list.keys[0]), self._list.flat, self._key)
         return component.Effect((use,), makes)
 

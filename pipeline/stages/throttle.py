@@ -33,6 +33,7 @@ from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.timestamps import all_seconds, to_seconds
 from pipeline.stages._keys import Recent, compile_key
+from pipeline.stages._spoils import DROPS_LINES
 
 SET_BACK: Final = 10.0
 """Seconds by which a time is earlier than the one before if a clock was set back. A smaller
@@ -115,7 +116,8 @@ class Stage(component.Stage):
         return bound
 
     def effect(self) -> component.Effect:
-        return component.Effect(self._reads, frozenset(("throttled",)))
+        spoils = {"join": DROPS_LINES}
+        return component.Effect(self._reads, frozenset(("throttled",)), spoils=spoils)
 
     def __call__(self, batch: Batch) -> Batch | None:
         keys = self._keys(batch) if self._keys else [""] * len(batch)

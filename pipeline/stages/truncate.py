@@ -76,7 +76,11 @@ class Stage(component.Stage):
         return batch.replace(**columns, flags=flags)
 
     def effect(self) -> component.Effect:
-        return component.Effect(makes=None if self._fields else frozenset(), removes=True)
+        makes = None if self._fields else frozenset[str]()
+        spoils = {"parse": "a line that was cut is not JSON any more, and has no fields then"}
+        return component.Effect(
+            makes=makes, spoils={} if self._message is None else spoils, removes=True
+        )
 
 
 class _FieldLimits:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage
+from pipeline.model.records import MISSING
 from pipeline.testing.builders import batch, container, entries
 
 LONG_AFTER = math.inf
@@ -134,6 +135,11 @@ class StageKit(ABC):
             assert effect.makes is None or names <= had | effect.makes, (
                 "a field that its effect doesn't name"
             )
+            assert names.isdisjoint(effect.loses), "a field that its effect says is gone"
+            for row in rows:
+                for name, word in effect.words.items():
+                    if (value := row.fields.get(name, MISSING)) is not MISSING:
+                        assert word(value) == value, "a value that its effect says it replaces"
             last = identities[-1]
 
 

@@ -115,6 +115,35 @@ def test_warnings_do_not_change_the_status(
     assert error.startswith(f"{file}:3: warning: sinks.b: no route leads to this sink; name it")
 
 
+def test_strict_ends_with_2_for_warnings(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write('[sinks.a]\ntype="console"\n')
+    assert main(["check", "--strict", "-c", good]) == 0
+    assert capsys.readouterr().out.startswith("ok: ")
+    file = write('[sinks.a]\ntype="console"\n[sinks.b]\ntype="console"\n[routes.r]\nto=["a"]\n')
+    assert main(["check", "--strict", "-c", file]) == 2
+    out, error = capsys.readouterr()
+    assert out.startswith(f"not ok: {file}: --strict allows no warnings\n")
+    assert error.startswith(f"{file}:3: warning: sinks.b: no route leads to this sink")
+    assert main(["check", "--strict", "--format", "json", "-c", file]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert (found["valid"], len(found["warnings"])) == (True, 1)
+    assert main(["check", "--strict", "-c", write(BAD)]) == 2
+
+
+def test_errors_that_show_only_when_all_is_read_are_printed_with_a_mark(
+    write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = 'stages = [{ level = "auto" }, { keep = "level == \'warn\'" }]'
+    file = write(f"[routes.r]\nto = ['console']\n{stages}\n")
+    assert main(["check", "-c", file]) == 2
+    assert f"{file}:3: routes.r.stages[1].keep: level is never" in capsys.readouterr().err
+    assert main(["check", "--format", "json", "-c", file]) == 2
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert error["hint"] == 'write "warning"'
+
+
 def test_a_file_in_the_working_directory_that_is_not_meant_is_warned_of(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -53,6 +53,17 @@ def test_dead_letters_of_a_sink_that_gets_nothing_feed_nobody() -> None:
     assert [one.partition(":")[0] for one in warnings(text + other)] == ["sinks.a", "sinks.b"]
 
 
+def test_a_source_that_no_route_takes_from_is_warned_of() -> None:
+    source = '[sources.hub]\ntype = "forward"\nlisten = "tcp://127.0.0.1:24224"\n'
+    taken = '[routes.r]\nto = ["console"]\nfrom = '
+    assert warnings(source + taken + '["docker"]') == [
+        "sources.hub: no route takes from this source; name it in the `from` of a route, or remove "
+        'it; "logs" takes all'
+    ]
+    for ours in ('["docker", "hub"]', '["logs"]', '["events"]'):
+        assert warnings(source + taken + ours) == []
+
+
 def test_a_route_from_nothing_is_warned_of() -> None:
     assert warnings(route(more="from = []"))[0].startswith(
         "routes.r.from: this route takes nothing"
@@ -86,6 +97,25 @@ def test_a_route_whose_containers_are_not_followed_is_warned_of() -> None:
     (warning,) = warnings(followed + route(more="containers = 'project == \"blog\"'"))
     assert "routes.r.containers: no container can match: logs.containers leaves out" in warning
     assert warnings(followed + route(more="containers = 'service == \"blog\"'")) == []
+
+
+def test_a_route_that_is_fed_with_other_containers_is_warned_of() -> None:
+    def routes(of_fed: str, *of_feeding: str) -> str:
+        feeding = [
+            f"[routes.r{number}]\nto = ['route:fed']\n{one}\n"
+            for number, one in enumerate(of_feeding)
+        ]
+        return f"[routes.fed]\nto = ['console']\n{of_fed}\n" + "".join(feeding)
+
+    api, web = "containers = 'name == \"api\"'", "containers = 'name == \"web\"'"
+    (problem,) = warnings(routes(api, web))
+    assert problem.startswith(
+        "routes.fed.containers: no container can match: this route gets entries only from "
+        '"r0", and of other containers'
+    )
+    for fine in (routes(api, api), routes(api, web, api), routes(api, ""), routes("", web)):
+        assert warnings(fine) == []
+    assert warnings(routes(api, web + "\nlabels = true")) == []
 
 
 @pytest.mark.parametrize(
@@ -273,7 +303,7 @@ def test_a_token_that_goes_over_plain_http_is_warned_of_where_it_leaves_the_host
     assert "go over plain HTTP" in problem.message
     for address in ("127.0.0.1:9114", "localhost:9114", "[::1]:9114"):
         assert warnings(f'[http]\nlisten = "{address}"\n{setting}\n', TOKEN=token) == []
-    tls = 'tls = { cert = "/certs/cert.pem" }'
+    tls = f'tls = {{ cert = "{__file__}" }}'
     for harmless in (tls, "page = false"):
         assert warnings(f'[http]\nlisten = "10.0.0.7:9114"\n{harmless}\n') == []
     assert warnings(f"[http]\n{setting}\n", TOKEN=token, DOCKLINE_HTTP_LISTEN="0.0.0.0:1") == []

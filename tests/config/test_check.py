@@ -36,6 +36,14 @@ def test_a_route_to_a_sink_that_is_not_there_gets_the_nearest_or_the_list() -> N
     ]
 
 
+def test_a_way_that_is_named_twice_is_an_error() -> None:
+    ways = '[routes.s]\nto=["a"]\n[routes.r]\nto=["a", "b", "a", "route:s", "route:s", "a"]'
+    assert errors(SINKS + ways) == [
+        f'routes.r.to[{index}]: "{name}" is in this list already; remove it, or name another'
+        for index, name in ((2, "a"), (4, "route:s"), (5, "a"))
+    ]
+
+
 def test_without_sinks_there_is_one_named_console() -> None:
     assert parse('[routes.r]\nto=["console"]', {}).config.routes["r"].to == ["console"]
 

@@ -50,7 +50,8 @@ ENVIRON = {
 def load(file: Path) -> Config:
     reading = read(file, ENVIRON)
     meant = {"listen = …": "prometheus"}  # is scraped from another host
-    assert [one for one in reading.warnings if meant.get(one.excerpt) != file.stem] == []
+    others = [one for one in reading.warnings if '"/certs/' not in one.message]  # not here
+    assert [one for one in others if meant.get(one.excerpt) != file.stem] == []
     return reading.config
 
 

@@ -87,6 +87,15 @@ def test_errors_have_their_line_their_place_and_the_right_spelling(reading: Conf
     assert kind == (4, "stages[2].set", "expected a table, got a whole number")
 
 
+def test_errors_that_show_only_among_other_stages_are_errors_here_too(reading: ConfigFile) -> None:
+    text = "stages = [\n  { level = 'auto' },\n  { keep = \"level == 'warn'\" },\n]\n"
+    [(line, where, message)] = errors(reading, text)
+    assert (line, where) == (3, "stages[1].keep")
+    assert message.endswith('stages[0].level makes it "warning"; write "warning"')
+    [(line, _, message)] = errors(reading, "stages = [{ keep = \"level >= 'warn'\" }]\n")
+    assert message.endswith('write at_least(level, "warn")')
+
+
 def test_text_that_is_no_toml_is_told_with_its_line(reading: ConfigFile) -> None:
     [(line, where, text)] = errors(reading, "stages = [\n  { parse = json },\n]\n")
     assert (line, where) == (2, "")

@@ -174,3 +174,12 @@ def test_what_a_user_may_write() -> None:
     assert msgspec.convert("auto", level.Config) == "auto"
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"default": "loud"}, level.Config)
+
+
+def test_it_says_which_words_it_writes() -> None:
+    word = level.Stage("auto").effect().words["level"]
+    assert [word(one) for one in ("warn", "FATAL", 30, "warning", "loud", None)] == [
+        "warning", "critical", "info", "warning", "loud", None,
+    ]  # fmt: skip
+    assert made(default="info").effect().words["level"]("loud") == "info"
+    assert made(**{"from": "severity"}).effect().words == {}

@@ -25,12 +25,17 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         description="Prints every error of the configuration, each with its line, what is wrong "
         "and what was probably meant. For a valid configuration, prints what it does, and warns of "
         "what is probably not meant. Exit status: 0 it is valid; 1 it is, but --live did not reach "
-        "everything; 2 it is not, or bad usage.",
+        "everything; 2 it is not, or with --strict there are warnings, or bad usage.",
     )
     parser.add_argument(
         "--live",
         action="store_true",
         help="also reach the Docker Engine, every source and every sink",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with status 2 for warnings as well, for CI",
     )
     parser.add_argument(
         "--format",
@@ -66,7 +71,9 @@ def main(args: argparse.Namespace) -> int:
     if args.format == "json":
         _print_json(**_summary(reading), live=[answer.json() for answer in answers])
     else:
-        _print_text(reading, answers)
+        _print_text(reading, answers, strict=args.strict)
+    if args.strict and reading.warnings:
+        return 2
     return 1 if any(answer.trouble for answer in answers) else 0
 
 
@@ -94,12 +101,15 @@ def _print_warnings(warnings: list[Problem], file: str) -> None:
     print_problems(warnings, file, sys.stderr, warning=True)
 
 
-def _print_text(reading: ConfigFile, answers: list[Answer]) -> None:
+def _print_text(reading: ConfigFile, answers: list[Answer], *, strict: bool) -> None:
     from pipeline.cli._terminal import colours
 
     _print_warnings(reading.warnings, reading.file)
     paint, config = colours(sys.stdout), reading.config
-    print(f"{paint('green', 'ok')}: {reading.file}")
+    if strict and reading.warnings:
+        print(f"{paint('yellow', 'not ok')}: {reading.file}: --strict allows no warnings")
+    else:
+        print(f"{paint('green', 'ok')}: {reading.file}")
     if not config.engine.enabled:
         print("  no Docker Engine is used (engine.enabled)")
     for name, source in config.sources.items():

@@ -11,6 +11,7 @@ from typing import Annotated, Final, NoReturn
 import msgspec
 
 from pipeline.model.errors import ConfigError, Unavailable
+from pipeline.model.values import FileToRead
 from pipeline.transport.net.address import Address, parse
 from pipeline.transport.net.tls import unreadable
 
@@ -21,11 +22,11 @@ BACKLOG: Final = 512
 class ListenTLSConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """TLS of an address that is listened on."""
 
-    cert: Annotated[str, msgspec.Meta(examples=["/certs/cert.pem"])]
+    cert: Annotated[FileToRead, msgspec.Meta(examples=["/certs/cert.pem"])]
     """PEM file of the certificate, with its chain."""
-    key: Annotated[str | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
+    key: Annotated[FileToRead | None, msgspec.Meta(examples=["/certs/key.pem"])] = None
     """PEM file of its key, where that is not in the same file."""
-    client_ca: Annotated[str | None, msgspec.Meta(examples=["/certs/clients.pem"])] = None
+    client_ca: Annotated[FileToRead | None, msgspec.Meta(examples=["/certs/clients.pem"])] = None
     """PEM file of the authorities whose certificates clients have to show; without it, they need
     none."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
 
-from pipeline.model.component import TLSConfig
+from pipeline.model.component import FileToRead, TLSConfig
 from pipeline.model.errors import ConfigError, EngineError, Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.tls import client_context
@@ -173,7 +173,7 @@ def _folder_tls(folder: Path) -> TLSConfig | None:
     has neither of the first two.
     """
     ca, cert, key = (
-        str(path) if _is_there(path) else None
+        FileToRead(path) if _is_there(path) else None
         for path in (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     )
     return TLSConfig(ca=ca, cert=cert, key=key if cert else None) if ca or cert else None

@@ -1,0 +1,142 @@
+"""Errors and warnings about the stages of a route: what they can't do where they stand.
+
+No stage is known here by name: stages describe themselves in `Stage.effect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.config.components import hides_something
+from pipeline.config.field_advice import FieldAdvice, near
+from pipeline.config.known import Known, of_all
+from pipeline.config.locate import Path
+from pipeline.config.problems import ProblemReport, dotted
+from pipeline.config.settings import Config, RouteConfig, StageConfig
+from pipeline.config.wording import listed, toml
+from pipeline.expression.truth import never_true, opposite
+from pipeline.model import registry
+from pipeline.model.component import Effect, FieldUse
+
+
+def advise_all(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
+    """Reports what the stages of all routes can't do, each route after those that feed it.
+
+    `tree` is the file's own tables that `config` was made from.
+    """
+    ends: dict[str, Known] = {}
+    for name in _in_order(config.routes):
+        route = config.routes[name]
+        before = [ends[other] for other, one in config.routes.items() if name in one.feeds]
+        start = of_all(before) if before else at_start(route, config)
+        path = ("routes", name)
+        ends[name] = advise_stages(route, config, tree["routes"][name], path, report, start)
+
+
+def at_start(route: RouteConfig, config: Config) -> Known:
+    """What is certain about the entries that come into a route, from what it takes."""
+    is_bare = route.sources == ["logs"] and not config.sources
+    return Known() if is_bare else Known(made=None)
+
+
+def advise_stages(
+    route: RouteConfig,
+    config: Config,
+    table: Any,
+    path: Path,
+    report: ProblemReport,
+    known: Known,
+) -> Known:
+    """Reports errors and warnings about the stages of a route. Returns what is certain after them.
+
+    `table` is the route's own table at `path`, which ends in the route's name. Of `config`, only
+    `labels` is looked at. `known` is what is certain about the entries that come in.
+    """
+    labels = sorted({"parse", "tag"} & set(config.labels.honour))
+    effects = [effect_of(stage) for stage in route.stages]
+    for index, (stage, effect) in enumerate(zip(route.stages, effects, strict=True)):
+        place = (*path, "stages", index, stage.name)
+        value = table["stages"][index][stage.name]
+        later = [name for name in range(index + 1, len(effects)) if effects[name].part == "parse"]
+        makes = _how_to_make(labels, f"stages[{later[0]}]" if later else "")
+        advice = FieldAdvice(known, place, value, makes, report)
+        if not hides_something(value):
+            for use in effect.reads:
+                advice.of_words(use)
+            for use in _first_of_each(effect.reads):
+                advice.of_field(use)
+        written = f"{{ {stage.name} = {toml(stage.config)} }}"
+        if effect.part == "parse" and (first := known.parsed.get(written)):
+            message = f"{near(first, path)} has parsed the message in the same way"
+            report.warning(place, message, "remove this one")
+        following = known.after(effect, written, dotted(place))
+        if effect.condition and never_true(*following.conditions):
+            _report_end(effect.condition, index == len(effects) - 1, place, report)
+            break
+        if effect.condition and never_true(opposite(effect.condition)):
+            hint = "is an `and` meant to be an `or`? Correct the expression, or remove the stage"
+            report.warning(place, "lets everything through, whatever the entries are", hint)
+        known = following
+    _order(route.stages, effects, path, report)
+    return known
+
+
+def effect_of(stage: StageConfig) -> Effect:
+    """What a stage does, in its own words."""
+    effect: Effect = registry.implementation("stages", stage.name)(stage.config).effect()
+    return effect
+
+
+def _in_order(routes: Mapping[str, RouteConfig]) -> Iterator[str]:
+    """The names of all routes, each after those that feed it. There is no circle."""
+    fed = {name: [other for other in routes if name in routes[other].feeds] for name in routes}
+    done: dict[str, None] = {}
+    while len(done) < len(routes):
+        ready = [name for name in routes if name not in done and all(o in done for o in fed[name])]
+        done |= dict.fromkeys(ready)
+    yield from done
+
+
+def _first_of_each(reads: Sequence[FieldUse]) -> list[FieldUse]:
+    """The first use of each field."""
+    first: dict[str, FieldUse] = {}
+    for use in reads:
+        first.setdefault(use.written, use)
+    return list(first.values())
+
+
+def _how_to_make(labels: list[str], later: str) -> str:
+    """A hint for a field that no stage makes. `labels` are the honoured ones that could make it,
+    and `later` is a stage that comes later and parses."""
+    if later:
+        return f"put {later}, which parses the message, before this"
+    if labels:
+        names = listed((f"dockline.{name}" for name in labels), "or")
+        return f'only a label of a container could ({names}); put {{ parse = "auto" }} before it'
+    return 'it is always missing; put what reads it, such as { parse = "auto" }, before this'
+
+
+def _report_end(condition: str, is_last: bool, place: Path, report: ProblemReport) -> None:
+    alone = never_true(condition)
+    message = "lets nothing through" + ("" if alone else " of what the stages before it leave")
+    rest = "its sinks" if is_last else "the stages after it and the sinks of this route"
+    report.warning(place, message, f"{rest} get nothing; correct the expression, or remove it")
+
+
+def _order(
+    stages: Sequence[StageConfig], effects: Sequence[Effect], path: Path, report: ProblemReport
+) -> None:
+    """Reports stages that spoil what a later one does."""
+    for index, (stage, effect) in enumerate(zip(stages, effects, strict=True)):
+        for later in range(index + 1, len(stages)):
+            if effects[later].renews_message:
+                break
+            wrong = effect.spoils.get(effects[later].part)
+            if not wrong or (effect.hides and any(one.hides for one in effects[later + 1 :])):
+                continue
+            name = stages[later].name
+            message = f"stands before the {name} in stages[{later}]: {wrong}"
+            hint = f"put the {name} before this"
+            report.warning((*path, "stages", index, stage.name), message, hint)
+            break
