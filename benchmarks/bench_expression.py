@@ -20,6 +20,7 @@ EXPRESSIONS = (
     W2,
     'level in ("error", "fatal") or status >= 500',
     'level == "error"',
+    'at_least(level, "error")',
     'level != "error"',
     "http.status == 503",
     'container.name == "api-1" and status == 200',

@@ -20,8 +20,6 @@ USAGE: Final = 'at_least(level, "error")'
 NAMES: Final[tuple[Keys, ...]] = (("level",), ("log", "level"))
 """The names whose values have no order but that of severities."""
 
-_SPELLED: Final = frozenset((str, int, float))
-"""The types of values that may spell a level."""
 _LONGEST: Final = 40
 """Characters of a mistyped level that are compared with the right ones."""
 _BELOW: Final = (ast.Lt, ast.LtE)
@@ -53,8 +51,9 @@ def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
         written = json.dumps(level.literal, ensure_ascii=False)
         raise ConfigError(f"there is no level {written}; {hint}")
     known = namespace.constant(_AtLeast(severity))
-    spelled, x = namespace.constant(_SPELLED), namespace.fresh()
-    return Code(f"(type({x} := {value.source}) in {spelled} and {known}[{x}])", "boolean")
+    x = namespace.fresh()  # 70 ns for a usual spelling, as much as for the whole column at once
+    number = f"type({x}) in NUMBERS and {known}[{x}]"
+    return Code(f"({known}[{x}] if type({x} := {value.source}) is str else {number})", "boolean")
 
 
 def instead_of_order(name: str, operator: ast.cmpop, value: Any) -> str:
