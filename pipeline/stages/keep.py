@@ -1,6 +1,6 @@
 """Keeps the entries for which an expression is true, and drops all others.
 
-    { keep = "level in ('error', 'fatal') or status >= 500" }
+    { keep = "at_least(level, 'error') or status >= 500" }
 
 A comparison with a field that is missing is false, so what could not be parsed is dropped, unless
 the expression says otherwise: `not (level == "debug")`.
@@ -18,7 +18,7 @@ from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.stages._spoils import DROPS_LINES
 
-Config = Annotated[str, Meta(examples=["level in ('error', 'fatal') or status >= 500"])]
+Config = Annotated[str, Meta(examples=["at_least(level, 'error') or status >= 500"])]
 
 
 class Stage(component.Stage):
