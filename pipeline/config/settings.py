@@ -26,7 +26,7 @@ from pipeline.model.container import EntryKind
 from pipeline.model.timestamps import nanoseconds, split_timestamp
 from pipeline.observe import token
 from pipeline.topology.labels import NAMES as LABEL_NAMES
-from pipeline.topology.labels import Name as LabelName
+from pipeline.topology.labels import Honoured
 
 
 class EngineURL(str):
@@ -193,9 +193,12 @@ class LabelsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     docs/reference/labels.md."""
 
     honour: Annotated[
-        Literal["off"] | list[LabelName], Meta(examples=[["enable", "tag"], "off"])
+        Literal["off"] | list[Honoured],
+        Meta(examples=[["enable", "tag"], ["enable", "tag", "filebeat", "logspout"], "off"]),
     ] = field(default_factory=lambda: [*LABEL_NAMES])
-    """Labels that are honoured; `"off"` for none. Others are ignored without warning."""
+    """Labels that are honoured; `"off"` for none. Others are ignored without warning. `filebeat`
+    adds Filebeat's hints (`co.elastic.logs/…`), `logspout` what Logspout ignores (the variable
+    `LOGSPOUT=ignore`, the label `logspout.exclude`)."""
     containers: Annotated[
         ContainerExpression | None,
         Meta(examples=['project == "shop"', 'image.startswith("acme/")']),

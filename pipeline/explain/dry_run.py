@@ -30,7 +30,7 @@ from pipeline.model.records import Records
 from pipeline.model.stage_metrics import Derived
 from pipeline.model.timestamps import from_nanoseconds, nanoseconds
 from pipeline.topology import ContainerLanes, Route, Router
-from pipeline.topology.labels import PREFIX, Labels, Wish
+from pipeline.topology.labels import Labels, Wish
 
 FIRST_TIME = b"2026-01-01T00:00:00.000000000Z"
 """The timestamp of the first line, unless it has one. The next lines follow at `BETWEEN`."""
@@ -248,15 +248,10 @@ class _RecordedLabels(Labels):
 
     def _read(self, container: Container) -> Wish:
         wish = self._labels.of(container)
-        recorded = {name: _Recorder(f"{PREFIX}{name}", stage) for name, stage in wish.stages}
-        self.recorders = list(recorded.values())
-        return replace(
-            wish,
-            join=recorded.get("join"),
-            parse=recorded.get("parse"),
-            tags=recorded.get("tag"),
-            errors={},
-        )
+        self.recorders = [_Recorder(one.label, one.stage) for one in wish.stages]
+        pairs = zip(wish.stages, self.recorders, strict=True)
+        stages = [one._replace(stage=recorder) for one, recorder in pairs]
+        return replace(wish, stages=stages, errors={})
 
 
 class _Outlet:

@@ -9,8 +9,8 @@ from pipeline.explain.values import shown
 from pipeline.expression.explanation import Part, why_false
 from pipeline.model.container import Container
 
-ENABLE, ROUTE = "dockline.enable", "dockline.route"
-"""Labels on a container."""
+ROUTE = "dockline.route"
+"""The label that chooses a route."""
 
 Conceal = Callable[[str], str]
 """Replaces secrets in a text: `ConfigFile.conceal`."""
@@ -25,7 +25,10 @@ def not_followed(selection: Selection, container: Container, conceal: Conceal) -
             f"logs.containers: {_sentence(part, conceal)}"
             for part in why_false(expression, container)
         ]
-    return [f"its label {ENABLE} is {shown(conceal(container.labels[ENABLE]))}"]
+    name = selection.labels.of(container).disabled_by
+    if name in container.labels:
+        return [f"its label {name} is {shown(conceal(container.labels[name]))}"]
+    return [f"its environment has {name} = {shown(conceal(container.environment.get(name, '')))}"]
 
 
 def not_understood(selection: Selection, container: Container, conceal: Conceal) -> list[str]:

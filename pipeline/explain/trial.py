@@ -28,7 +28,7 @@ from pipeline.explain.job import Job, Surroundings, Trial
 from pipeline.model import registry
 from pipeline.model.component import Stage
 from pipeline.model.errors import DocklineError
-from pipeline.topology.labels import PREFIX
+from pipeline.topology.labels import is_label
 
 STAGES: Final = "stages"
 
@@ -119,7 +119,7 @@ def _tried(job: Job, trial: Trial, config: Config) -> Facts:
 def _name_routes(steps: Sequence[Facts], routes: Sequence[str]) -> None:
     """Adds the route to each step that another route has done: those after the stages that the
     container's labels ask for."""
-    own = [step for step in steps if not step["stage"].startswith(PREFIX)]
+    own = [step for step in steps if not is_label(step["stage"])]
     for step, route in zip(own, routes, strict=False):
         step["route"] = route
 

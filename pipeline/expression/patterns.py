@@ -46,6 +46,8 @@ class Pattern:
     """The number of each named group, by name."""
     is_linear: bool
     """Whether the steps of a search are linear in the text, so that it searches any text."""
+    steps: int = 0
+    """At most how many steps a search takes in a text of `steps.LONGEST` characters."""
 
 
 def compile_pattern(text: str) -> Pattern:
@@ -58,7 +60,7 @@ def compile_pattern(text: str) -> Pattern:
         compiled, cost = sooner, steps.of_search(sooner.pattern)
     linear = cost <= steps.LINEAR
     search = compiled.search if linear else _within(compiled.search)
-    return Pattern(search, compiled.groupindex, linear)
+    return Pattern(search, compiled.groupindex, linear, cost)
 
 
 def compile_linear(text: str) -> re.Pattern[str]:

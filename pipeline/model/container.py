@@ -54,6 +54,9 @@ class Container:
     module: str = DOCKER
     """`docker`. For entries that are not of a container: the source's type, such as `forward`,
     `syslog` or `nats`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its environment by which other tools are told what to do with its log. Empty
+    until the container was inspected."""
     left_out: int = 0
     """Labels that were left out because there are too many (see `label_limits`)."""
 

@@ -141,7 +141,7 @@ class RunningAgentView:
             for key, container in self._states.listed.items():
                 if key not in seen:
                     seen.add(key)
-                    yield container, False
+                    yield agent.source.facts_of_left(key) or container, False
         for runner in agent.runners.named.values():
             for container in runner.intake.feeds.containers():
                 if container.id not in seen:

@@ -127,6 +127,13 @@ class Stage(component.Stage):
         self._config = Own(like=config) if isinstance(config, str) else config  # type: ignore[arg-type]
         self._reader = _reader(self._config)
 
+    @classmethod
+    def by(cls, reader: TraceReader) -> Stage:
+        """A join with the usual limits, in which `reader` tells what belongs together."""
+        made = cls("indent")
+        made._reader = reader
+        return made
+
     def bind(self, container: Container) -> component.Stage:
         return _Joining(self._reader, self._config)
 

@@ -19,7 +19,6 @@ from pipeline.model.errors import calls
 from pipeline.model.metrics import Metrics
 from pipeline.support.plural import plural
 from pipeline.topology.held_back import Flusher
-from pipeline.topology.labels import PREFIX
 from pipeline.topology.lane import Lane
 from pipeline.topology.route import Put, TakesBatches
 from pipeline.topology.stage_budget import PortionSize
@@ -56,8 +55,9 @@ class ContainerLanes:
         first: Sequence[tuple[str, Stage]] = (),
         tagged: int = 0,
     ) -> None:
-        """`first`: stages that run once, before any lane. They must keep all entries and hold none
-        back. `tagged`: bytes that the container's labels add to each entry."""
+        """`first`: stages that run once, before any lane, with the labels that ask for them. They
+        must keep all entries and hold none back. `tagged`: bytes that the container's labels add to
+        each entry."""
         self.first = first if lanes else ()
         self._tagged = tagged
         self._stage_errors = metrics.stage_errors
@@ -394,8 +394,8 @@ class ContainerLanes:
         except Exception as error:  # a bug in the stage
             if self._bugs():
                 kind = type(error).__name__
-                form = "stage %s of label %s%s failed with %s; it is skipped\n%s"
-                log.error(form, name, PREFIX, name, kind, calls(error))
+                form = "the stage of label %s failed with %s; it is skipped\n%s"
+                log.error(form, name, kind, calls(error))
             self._stage_errors.labels("", name).inc()
             return batch
 

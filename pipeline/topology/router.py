@@ -13,7 +13,7 @@ from pipeline.model.container import SOURCES, Container, EntryKind
 from pipeline.model.metrics import Metrics
 from pipeline.topology.container_lanes import ContainerLanes
 from pipeline.topology.held_back import Flusher
-from pipeline.topology.labels import Labels, Reported
+from pipeline.topology.labels import TAG, Labels, Reported
 from pipeline.topology.lane import Lane
 from pipeline.topology.route import Route
 from pipeline.topology.tap import Tap
@@ -205,12 +205,18 @@ class Router:
         """The stages that the container's labels ask for: those for each lane, and those to run
         once before all lanes.
 
-        A stage that joins lines holds entries back, which only a lane can acknowledge. So it and
-        all stages after it run in each lane.
+        A stage that joins lines holds entries back, which only a lane can acknowledge, and one that
+        drops entries is counted by its route. So these, and all stages after them, run in each
+        lane.
         """
         wish = self._labels.of(container)
         if source != "logs":
-            return (), [("tag", wish.tags)] if wish.tags else []
-        if wish.join is not None:
-            return wish.stages, ()
-        return (), [(name, stage.bind(container)) for name, stage in wish.stages]
+            return (), [(TAG, wish.tags)] if wish.tags else []
+        # Entries of another source were sampled, if at all, where their container's log was read.
+        stages = [one for one in wish.stages if one.does != "drop" or origin == DOCKER]
+        changing = [one.does == "change" for one in stages]
+        once = changing.index(False) if False in changing else len(stages)
+        return (
+            [(one.label, one.stage) for one in stages[once:]],
+            [(one.label, one.stage.bind(container)) for one in stages[:once]],
+        )

@@ -134,4 +134,79 @@ def test_lines_are_joined_before_they_are_parsed_and_tagged(
     assert [entry["message"] for entry in entries] == ['{"a":1}', TRACE, "after"]
     assert entries[0]["a"] == 1
     assert all(entry["team"] == "shop" for entry in entries)
-    assert one.said.count("label") == 0
+    assert "label dockline." not in one.said
+
+
+FILTERED = 'dockline_filtered_entries_total{{route="all",stage="{}"}}'
+NOISY = 'i=0; while [ $i -lt 100 ]; do echo "[$i] line"; echo " of $i"; i=$((i+1)); done; sleep 600'
+
+
+@pytest.fixture
+def noisy(engine: PrivateEngine, busybox: str) -> Iterator[None]:
+    """Containers that ask for what only they know, and one that Logspout would ignore."""
+    run = ("run", "--detach", "--network", "none", "--name")
+    wanted = {
+        "labels-sampled": ["--label=dockline.sample=10", r"--label=dockline.join=^\["],
+        "labels-throttled": [
+            "--label=dockline.throttle=5/h",
+            "--label=dockline.level.default=error",
+        ],
+        "labels-hinted": [
+            r"--label=co.elastic.logs/multiline.pattern=^\[",
+            "--label=co.elastic.logs/multiline.negate=true",
+            "--label=co.elastic.logs/multiline.match=after",
+            r"--label=co.elastic.logs/exclude_lines=^\[[0-9]\]",
+            "--label=co.elastic.logs/module=nginx",
+        ],
+        "labels-burning": ["--label=dockline.join=^(.*)(.*)(.*)x", "--label=dockline.sample=0"],
+        "labels-ignored": ["--env=LOGSPOUT=ignore", "--env=PASSWORD=s3cr3t"],
+    }
+    for name, options in wanted.items():
+        engine.docker(*run, name, *options, busybox, "sh", "-c", NOISY)
+    for name in wanted:  # else joined lines may come too far apart
+        eventually(lambda name=name: " of 99" in engine.docker("logs", name))
+    yield
+    engine.docker("rm", "--force", *wanted)
+
+
+@pytest.mark.usefixtures("noisy")
+def test_a_container_is_joined_sampled_and_throttled_as_it_asks(
+    tmp_path: Path, engine: PrivateEngine
+) -> None:
+    own = '"enable", "join", "level", "sample", "throttle"'
+    more = f'[labels]\nhonour = [{own}, "filebeat", "logspout"]'
+    with agent(tmp_path, engine, more) as one:
+        one.until(lambda: len(came(one, "all").get("labels-burning", [])) == 200)
+        one.until(lambda: len(came(one, "all").get("labels-hinted", [])) == 90)
+        one.until(lambda: len(came(one, "all").get("labels-sampled", [])) == 10)
+        one.until(lambda: len(came(one, "all").get("labels-throttled", [])) == 5)
+        entries = came(one, "all")
+        assert entries["labels-sampled"][1]["message"] == "[10] line\n of 10"
+        assert {entry["sample_rate"] for entry in entries["labels-sampled"]} == {10}
+        assert {entry["log"]["level"] for entry in entries["labels-throttled"]} == {"error"}
+        assert entries["labels-hinted"][0]["message"] == "[10] line\n of 10"
+        assert "labels-ignored" not in entries
+        assert 'received_entries_total{container="labels-ignored"}' not in one.get("/metrics")[1]
+        for label, count in (("dockline.sample", 90), ("dockline.throttle", 195)):
+            assert one.metric(FILTERED.format(label)) == count
+        for label in ("dockline.join", "dockline.sample"):
+            sample = f'dockline_label_errors{{container="labels-burning",label="{label}"}}'
+            assert one.metric(sample) == 1
+        assert one.said.count("this hint of Filebeat's is not honoured here") == 1
+        assert "s3cr3t" not in one.said
+        engine.docker("restart", "--time", "0", "labels-ignored")
+        engine.docker("restart", "--time", "0", "labels-throttled")
+        one.until(lambda: one.metric(FILTERED.format("dockline.throttle")) >= 390)
+        assert "labels-ignored" not in came(one, "all")
+        assert one.stop() == 0
+
+
+@pytest.mark.usefixtures("noisy")
+def test_labels_of_other_tools_are_not_honoured_unless_asked_for(
+    tmp_path: Path, engine: PrivateEngine
+) -> None:
+    with agent(tmp_path, engine) as one:
+        for name in ("labels-ignored", "labels-hinted"):
+            one.until(lambda name=name: len(came(one, "all").get(name, [])) == 200)
+        assert one.stop() == 0
+        assert "co.elastic" not in one.said

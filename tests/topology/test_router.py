@@ -26,7 +26,7 @@ from pipeline.stages import set as set_
 from pipeline.testing.builders import batch, container
 from pipeline.topology import ContainerLanes, Lane, Route, Router, TakesBatches
 from pipeline.topology.bound_stage import MOST_TRIES
-from pipeline.topology.labels import Labels, Wish
+from pipeline.topology.labels import TAG, Asked, Labels, Wish
 from pipeline.topology.tap import Choice, Tap, Tapper
 from tests.buffer.acknowledgements import Tracked
 from tests.suite.waiting import until
@@ -243,15 +243,16 @@ async def test_a_stage_of_a_label_that_fails_is_skipped_and_said_without_what_it
 ) -> None:
     class Asking(Labels):
         def _read(self, container: Container) -> Wish:
-            return Wish(tags=Choking(frozenset({b"secret"}), ValueError, Effect()))
+            choking = Choking(frozenset({b"secret"}), ValueError, Effect())
+            return Wish(stages=[Asked(TAG, choking)])
 
     out = Kept()
     router = Router([route(out)], metrics, Ledger(), labels=Asking())
     await router.bind(container(), Offsets({}))["logs"].distribute(batch("secret", "b"))
     assert out.lines == [b"secret", b"b"]
-    assert "stage tag of label dockline.tag failed with ValueError" in caplog.text
+    assert "the stage of label dockline.tag failed with ValueError" in caplog.text
     assert "secret" not in caplog.text
-    labels = {"route": "", "stage": "tag"}
+    labels = {"route": "", "stage": "dockline.tag"}
     assert metrics.registry.get_sample_value("dockline_stage_errors_total", labels) == 1
 
 

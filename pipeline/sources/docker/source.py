@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.accounting.acks import AckTracker
@@ -208,6 +208,12 @@ class DockerSource:
                 followed.stop_log_end()
         self._checkpoint.last_saved = self._checkpoint.looked
         self.watch.hurry()
+
+    def facts_of_left(self, container_id: str) -> Container | None:
+        """What was learned of a container that is no longer followed since it isn't selected; None
+        for any other."""
+        left = self._left.get(container_id)
+        return None if left is None else left.facts
 
     def _unfollow(self, followed: Followed) -> None:
         key = followed.facts.id
@@ -406,12 +412,17 @@ class DockerSource:
 
     def _follow(self, container: Container) -> Followed | None:
         """Begins to follow a container that was not known. None when it is not to be followed."""
+        left = self._left.get(container.id)
+        if left is not None:  # a list or an event does not tell it
+            container = replace(container, environment=left.facts.environment)
         if container.id == self._myself or not self._reading.selects(container):
             return None
         followed = self._left.pop(container.id, None)
         before = followed.facts.name if followed is not None else container.name
         if followed is not None:
             followed.container.change(container)
+            if followed.follower is not None:
+                followed.container.start_counting()  # its series may be gone
         else:
             made = FollowedContainer(
                 container,
@@ -496,6 +507,10 @@ class DockerSource:
         if facts.name != before.name:
             self._forget_series(before.name)
         followed = self.followed.get(facts.id)
+        if followed is not None and facts.environment and not self._reading.selects(facts):
+            self._unfollow(followed)
+            self._forget_series(facts.name)  # nothing of it was read yet
+            return
         if followed is None or not (answer.get("State") or {}).get("Running"):
             return
         if self._stats is not None:

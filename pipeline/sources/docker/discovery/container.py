@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import time
@@ -206,6 +207,8 @@ class FollowedContainer:
         old = self.facts
         self.change(facts)
         self._learned(self, old, answer if self.ends == ends else {})
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            await asyncio.sleep(0)  # it turned out not to be followed: no line must be read
         state = answer.get("State") or {}
         if state.get("Dead") or state.get("Status") == "removing":
             return None

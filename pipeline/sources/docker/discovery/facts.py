@@ -8,6 +8,11 @@ from typing import Any
 from pipeline.model.container import Container
 from pipeline.model.label_limits import within_limit
 
+VARIABLES = ("LOGSPOUT",)
+"""Variables that are kept of a container's environment. All others may be secrets."""
+LONGEST_VALUE = 64
+"""Characters of such a variable that are kept."""
+
 
 def from_list(item: Mapping[str, Any], host: str) -> Container:
     """Reads an element of `GET /containers/json`. Of several names it takes the container's own,
@@ -40,6 +45,7 @@ def from_inspect(answer: Mapping[str, Any], host: str) -> Container:
         image=config.get("Image") or answer.get("Image") or "",
         host=host,
         tty=bool(config.get("Tty")),
+        environment=_environment(config.get("Env") or []),
         **_labels(config.get("Labels") or {}),
     )
 
@@ -58,6 +64,12 @@ def from_event(event: Mapping[str, Any], host: str) -> Container:
         host=host,
         **_labels({key: value for key, value in attributes.items() if key not in _NOT_LABELS}),
     )
+
+
+def _environment(variables: Any) -> dict[str, str]:
+    """The variables in `VARIABLES`, from a list of `NAME=value`, of which the last one counts."""
+    pairs = (one.partition("=") for one in variables if isinstance(one, str))
+    return {name: value[:LONGEST_VALUE] for name, _, value in pairs if name in VARIABLES}
 
 
 def _labels(labels: Mapping[str, str]) -> dict[str, Any]:

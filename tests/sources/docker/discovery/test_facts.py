@@ -12,7 +12,12 @@ import pytest
 
 from pipeline.model.container import Container
 from pipeline.model.label_limits import within_limit
-from pipeline.sources.docker.discovery.facts import from_event, from_inspect, from_list
+from pipeline.sources.docker.discovery.facts import (
+    LONGEST_VALUE,
+    from_event,
+    from_inspect,
+    from_list,
+)
 from pipeline.sources.docker.engine.client import Engine
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.testing.private_engine import PrivateEngine
@@ -109,3 +114,14 @@ def test_the_words_of_an_event_are_no_labels() -> None:
     }  # fmt: skip
     event = {"Action": "die", "Actor": {"ID": ID, "Attributes": attributes}}
     assert from_event(event, "").labels == {"label": "kept"}
+
+
+def test_of_the_environment_only_what_other_tools_read_is_kept() -> None:
+    variables = ["PASSWORD=s3cr3t", "LOGSPOUT=no", "LOGSPOUT=" + "x" * 1000, "LOGSPOUT", "A", 7]
+    inspected = {"Id": ID, "Name": "/a", "Config": {"Labels": {}, "Env": variables[:3]}}
+    assert from_inspect(inspected, "").environment == {"LOGSPOUT": "x" * LONGEST_VALUE}
+    inspected["Config"]["Env"] = variables  # type: ignore[index]
+    assert from_inspect(inspected, "").environment == {"LOGSPOUT": ""}
+    for nothing in (None, []):
+        inspected["Config"]["Env"] = nothing  # type: ignore[index]
+        assert from_inspect(inspected, "").environment == {}
