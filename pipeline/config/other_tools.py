@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.config.locate import Path
 
-_HTTP: Final = 'write type = "http" with its `url`; the cookbook has the body that it wants'
+_HTTP: Final = 'write type = "http" with its `url`; docs/guides/webhooks.md has recipes'
 
 _SINKS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
