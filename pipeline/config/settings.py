@@ -237,7 +237,8 @@ class StatsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class EventsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Engine's container events (start, die, oom, rename, health), as entries for routes.
 
-    The message of an entry is a sentence; `docker.event` has the `action` and its details. A `die`
+    The message of an entry says it as `docker ps` does, such as `exited with code 3 after 2 h`,
+    `killed: out of memory after 2 h`; `docker.event` has the `action` and its details. A `die`
     has `exit_code`, `oom_killed` (missing if unknown), `last_lines` and `last_lines_complete`. Logs
     may arrive after the event, so a `die` waits up to half a second until the container's log is
     read to its end; `last_lines_complete` says whether it was. If no route takes the container's

@@ -295,7 +295,7 @@ FAMILIES: tuple[Family[CadvisorSample], ...] = (
            _devices("io_serviced_recursive", "read"), ("device",)),
     Family("counter", "container_fs_writes_total", "Writes to a device.",
            _devices("io_serviced_recursive", "write"), ("device",)),
-    Family("gauge", "container_fs_usage_bytes", "Bytes of its writable layer (stats.disk).",
+    Family("gauge", "container_fs_usage_bytes", "Bytes of its writable layer.",
            _inspection("disk")),
     Family("gauge", "container_threads", "Threads and processes in it.",
            lambda reading: reading.pids.get("current")),

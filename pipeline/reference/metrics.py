@@ -42,8 +42,8 @@ LABELS = {
     "failure_type": "`pgfault` or `pgmajfault`",
     "interface": "network interface inside the container",
     "kind": "of a buffer: `memory` or `disk`. Of an error: `daemon`, `stream`, `list`, `event`, "
-    "`event_backlog`, `stats_…`, `missed` or `maybe_missed` (a log that was removed before it was "
-    "opened), `abandoned`, `silent`, `bug`",
+    "`event_backlog`, `stats_…`, `disk_…`, `missed` or `maybe_missed` (a log that was removed "
+    "before it was opened), `abandoned`, `silent`, `bug`",
     "label": "name of the container's label that is invalid",
     "outcome": "`delivered`, `dead_lettered` or `dropped`",
     "reason": "of a drop: `drop_newest` or `drop_oldest` (the buffer's policy), `refused` (by the "
@@ -63,6 +63,9 @@ LABELS = {
 """What each label says; by label name."""
 
 WHEN = {
+    "container_exit_code": "after its end",
+    "container_finish_time_seconds": "after its end",
+    "container_start_time_seconds": "while it runs",
     "container_health_state": "with a health check",
     "container_cpu_cfs_periods_total": "with a CPU quota",
     "container_cpu_cfs_throttled_periods_total": "with a CPU quota",

@@ -1,8 +1,8 @@
 """Measures the writable layers of running containers: `GET /containers/{id}/json?size=1`.
 
-The Engine walks through all files of a layer for an answer: 100,000 files took it 0.5 s on a
-machine without load. So there is one such request at a time, on a connection of its own, and then
-a pause that is at least as long as it took.
+The Engine walks through all files of a layer for an answer: for 100,000 files that took 0.4 to
+0.9 s, 0.3 s of them CPU time; for few, nothing. So there is one such request at a time, on a
+connection of its own, and then a pause that is at least as long as it took.
 
 https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerInspect
 """
