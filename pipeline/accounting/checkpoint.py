@@ -67,6 +67,19 @@ class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """The place in the log's files, if it was read from these."""
 
 
+class SavedEnd(msgspec.Struct, frozen=True, array_like=True):
+    """How a container ended, as the agent saw it: the Engine does not keep that."""
+
+    finished: float
+    """When, in seconds since the epoch."""
+    how: str
+    """A word of `pipeline.model.container_state.End`."""
+
+
+MOST_ENDS = 1000
+"""Ends that are kept, the last ones."""
+
+
 class SavedState(msgspec.Struct):
     """The content of the checkpoint file."""
 
@@ -86,6 +99,9 @@ class SavedState(msgspec.Struct):
     """The position in each container's log, by container id."""
     ahead: dict[str, Ahead] = {}
     """By container id: the sinks that have more of its log than its position says."""
+    ends: dict[str, SavedEnd] = {}
+    """By container id: how containers ended that do not run, oldest first. They are not in the
+    journal: after a kill, the last second's may be missing."""
     changes: int = 0
     """The number of changes so far. Journal lines up to this number are already in this state."""
 
@@ -264,6 +280,18 @@ class Checkpoint:
         offsets = Offsets(ahead, lambda: self._changed(container_id))
         self._offsets[container_id] = offsets
         return offsets
+
+    def note_end(self, container_id: str, end: SavedEnd | None) -> None:
+        """Sets how a container ended; None for one that runs, or is gone."""
+        ends = self.state.ends
+        if ends.get(container_id) == end:
+            return
+        ends.pop(container_id, None)
+        if end is not None:
+            ends[container_id] = end
+            if len(ends) > MOST_ENDS:
+                del ends[next(iter(ends))]
+        self._dirty = True
 
     def move_events(self, position: Position) -> None:
         """Sets the position in the Engine's events."""

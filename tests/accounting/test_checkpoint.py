@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.accounting import checkpoint as module
-from pipeline.accounting.checkpoint import Checkpoint, Position
+from pipeline.accounting.checkpoint import MOST_ENDS, Checkpoint, Position, SavedEnd
 from pipeline.model.errors import DocklineError
 from pipeline.testing.leaks import unchanged
 from tests.suite.open_files import open_files
@@ -381,3 +381,20 @@ async def test_while_no_state_can_be_saved_there_is_one_journal_of_a_bounded_siz
     files = await asyncio.to_thread(lambda: list(tmp_path.glob("journal.*")))
     assert len(files) <= 2
     assert max(file.stat().st_size for file in files) < 2000
+
+
+async def test_how_containers_ended_is_kept_for_the_last_ones(tmp_path: Path) -> None:
+    checkpoint = await opened(tmp_path)
+    for number in range(MOST_ENDS + 5):
+        checkpoint.note_end(f"{number:064}", SavedEnd(float(number), "stopped"))
+    checkpoint.note_end(f"{7:064}", SavedEnd(1e9, "by_itself"))
+    checkpoint.note_end(f"{8:064}", None)
+    checkpoint.note_end("unknown", None)
+    await checkpoint.save()
+    checkpoint.close()
+    checkpoint = await opened(tmp_path)
+    ends = checkpoint.state.ends
+    checkpoint.close()
+    assert list(ends)[:3] == [f"{number:064}" for number in (5, 6, 9)]
+    assert list(ends.items())[-1] == (f"{7:064}", SavedEnd(1e9, "by_itself"))
+    assert len(ends) == MOST_ENDS - 1

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.accounting.acks import AckTracker
-from pipeline.accounting.checkpoint import Checkpoint, Position
+from pipeline.accounting.checkpoint import Checkpoint, Position, SavedEnd
 from pipeline.model.container import Container
 from pipeline.model.errors import EngineError
 from pipeline.model.metrics import Metrics
@@ -53,6 +53,8 @@ read at once."""
 CHECKED_AT_ONCE = 100
 """Most ended containers in one request that asks whether they still exist. Each reconciliation
 makes one such request and takes the next ones in turn."""
+ENDING = ("start", "die", "stop", "oom", "destroy")
+"""Actions after which another end than before is known, or none."""
 UNTOLD = ("kill", "stop")
 """Actions that say how a container is going to end. They make no entries: its `die` does."""
 LONGEST_WAIT = 60.0
@@ -256,6 +258,8 @@ class DockerSource:
         container_id, action = event["Actor"]["ID"], action_of(event)
         state, told = self.states.of(container_id), self.states.observe(event)
         followed = self.followed.get(container_id)
+        if action in ENDING:
+            self._note_end(container_id)
         if action in UNTOLD:
             return
         if followed is None:
@@ -316,6 +320,16 @@ class DockerSource:
                 asked = time.time()
                 answer = await self._engine.get(f"/containers/{container.id}/json")
                 self.states.inspected(container.id, answer, asked)
+                if (seen := self._checkpoint.state.ends.get(container.id)) is not None:
+                    self.states.recall(container.id, seen.finished, seen.how)
+                self._note_end(container.id)
+
+    def _note_end(self, container_id: str) -> None:
+        """Keeps how a container ended for the next run of the agent."""
+        state = self.states.of(container_id)
+        known = state.ended and state.end and state.finished is not None
+        end = SavedEnd(round(state.finished or 0.0, 3), state.end) if known else None
+        self._checkpoint.note_end(container_id, end)
 
     def _engine_time(self) -> float:
         """Seconds since the epoch by the Engine's clock."""
@@ -593,6 +607,8 @@ class DockerSource:
                 followed = self.followed.get(container.id) or self._follow(container)
                 if followed is not None and not followed.reading:
                     self._start(followed, position or Position())
+        for container_id in self._checkpoint.state.ends.keys() - {one.id for one, _ in present}:
+            self._checkpoint.note_end(container_id, None)
         gone = self._checkpoint.known() - {one.id for one, _ in present}
         gone -= self.followed.keys() | self._left.keys()  # `_check_ended` lets go of those
         for container_id in gone:

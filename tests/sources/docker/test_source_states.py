@@ -39,6 +39,33 @@ async def test_one_that_ended_while_no_agent_looked_is_reported_with_its_end(
         await following.until(lambda: ended not in states(following))
 
 
+async def test_how_one_ended_is_known_after_a_restart_of_the_agent(
+    engine: PrivateEngine, start: Start, tmp_path: Path
+) -> None:
+    async with follow(engine.url, keep_ended=HOUR, state=tmp_path) as following:
+        await following.connected()
+        failed = await asyncio.to_thread(start, "exit 3")
+        stopped = await asyncio.to_thread(start, "exec sleep 600")
+        removed = await asyncio.to_thread(start, "exit 5")
+        again = await asyncio.to_thread(start, "[ -e /one ] || { touch /one; exit 3; }; sleep 600")
+        await asyncio.to_thread(engine.docker, "stop", "--time", "0", stopped)
+        await asyncio.to_thread(engine.docker, "wait", again)
+        await asyncio.to_thread(engine.docker, "start", again)
+        await following.until(lambda: states(following)[again].runs)
+        await following.until(lambda: states(following)[failed].ended)
+        await following.until(lambda: states(following)[removed].ended)
+    await asyncio.to_thread(engine.docker, "rm", removed)
+    away = await asyncio.to_thread(start, "exit 4")
+    await asyncio.to_thread(engine.docker, "wait", away)
+    async with follow(engine.url, keep_ended=HOUR, state=tmp_path) as following:
+        await following.until(lambda: {failed, stopped, away, again} <= states(following).keys())
+        reasons = {name: state.reason for name, state in states(following).items() if state.ended}
+        present = {container.id for container, _ in following.source.reported}
+        assert following.source._checkpoint.state.ends.keys() <= present
+    assert (reasons[failed], reasons[stopped], reasons[away]) == ("error", "stopped", "error")
+    assert again not in reasons
+
+
 async def test_what_an_event_cannot_say_is_asked_for(tmp_path: Path) -> None:
     """An end by SIGKILL may be lack of memory: Podman has no event for that. And a label called
     `exitCode` takes the place of the exit code."""

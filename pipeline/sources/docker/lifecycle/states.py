@@ -15,12 +15,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from pipeline.model import plain
 from pipeline.model.cadvisor import number, table
 from pipeline.model.container import Container
-from pipeline.model.container_state import UNKNOWN, State
+from pipeline.model.container_state import UNKNOWN, End, State
 from pipeline.sources.docker.discovery.events import action_of, event_time, exit_code_of, health_of
 from pipeline.sources.docker.discovery.facts import from_list
 from pipeline.sources.docker.discovery.inspection import moment, read_inspection
@@ -258,6 +258,16 @@ class States:
             state.exit_code, state.finished, state.end = None, None, ""
             return
         self._ended_as(known, status)
+
+    def recall(self, container_id: str, finished: float, end: str) -> None:
+        """Takes how a container ended that an earlier run of the agent saw end at that time. Does
+        nothing if that was another end, or the state knows better."""
+        known = self._known.get(container_id)
+        if known is None or known.state.end or known.state.finished is None:
+            return
+        if end in get_args(End) and abs(known.state.finished - finished) < DIFFERENT:
+            known.state.end = end  # type: ignore[assignment]
+            known.state.version += 1
 
     def measured(self, container_id: str, size: int) -> None:
         """Takes the bytes of a container's writable layer. Does nothing if it does not run."""

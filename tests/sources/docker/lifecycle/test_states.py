@@ -246,6 +246,24 @@ def test_a_malformed_inspection_tells_nothing(odd: Any) -> None:
     assert (state.exit_code, state.finished, state.started) == (None, None, None)
 
 
+def test_an_end_is_recalled_where_it_is_the_same_and_nothing_better_is_known() -> None:
+    answer = inspection("exited", ExitCode=3, FinishedAt="2026-01-31T13:00:00Z")
+    for finished, end, reason in (
+        (1769864400.4, "by_itself", "error"),
+        (1769864400.4, "stopped", "stopped"),
+        (1769864400.4, "made up", "unknown"),
+        (1769864300.0, "stopped", "unknown"),
+    ):
+        states = States(clock=lambda: NOW)
+        states.inspected(ID, answer, NOW + 1)
+        states.recall(ID, finished, end)
+        assert states.of(ID).reason == reason
+    states.recall("unknown", 1.0, "stopped")
+    states.observe(event("die", 1769864500.0, exitCode="3"))
+    states.recall(ID, 1769864500.0, "stopped")
+    assert states.of(ID).reason == "error"
+
+
 def test_the_disk_is_that_of_a_container_that_runs() -> None:
     states = States()
     states.measured(ID, 5)
