@@ -31,8 +31,8 @@ class Usage:
     """The figures of one container. None for what wasn't measured; rates are per second."""
 
     __slots__ = (
-        "_taken", "_totals", "cpu", "memory", "memory_limit", "read", "receive",
-        "restarts", "started", "time", "transmit", "version", "write",
+        "_taken", "_totals", "cpu", "memory", "memory_limit", "read", "receive", "time", "transmit",
+        "version", "write",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -45,8 +45,6 @@ class Usage:
         self.transmit: float | None = None
         self.read: float | None = None
         self.write: float | None = None
-        self.restarts: int | None = None
-        self.started: float | None = None
         self.time = 0.0
         """When it was read, by the Engine's clock."""
         self.version = 0
@@ -69,9 +67,7 @@ class Usage:
         self.cpu = cpu_cores(samples.stats)
         used = working_set(reading.memory)
         self.memory = used if used is not None else number(reading.memory.get("usage"))
-        inspection = samples.inspection
-        self.memory_limit = inspection.memory_limit
-        self.restarts, self.started = inspection.restarts, inspection.started
+        self.memory_limit = samples.inspection.memory_limit
         totals = (
             _network(reading.networks, "rx_bytes"),
             _network(reading.networks, "tx_bytes"),
@@ -97,7 +93,6 @@ class Usage:
         return (
             self.cpu and round(self.cpu, 3), self.memory and int(self.memory) >> 16,
             self.memory_limit, *(rate and int(rate) >> 6 for rate in rates),
-            self.restarts, self.started,
         )  # fmt: skip
 
 

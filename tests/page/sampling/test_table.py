@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,22 @@ async def test_a_change_of_state_changes_its_row() -> None:
     containers.states.observe({"Action": "die", "Actor": actor, "timeNano": 10**9})
     (row,) = await changed(table)
     assert (row["state"], row["exit_code"]) == ("exited", 1)
+
+
+async def test_restarts_are_those_of_its_policy_or_else_the_starts_that_were_seen() -> None:
+    containers = FakeContainers(1)
+    table = Table(containers)
+    await changed(table, None)
+    key = containers.facts[0].container.id
+    for action in ("start", "die", "start"):
+        actor = {"ID": key, "Attributes": {"exitCode": "1"}}
+        containers.states.observe({"Action": action, "Actor": actor, "timeNano": 2 * 10**9})
+    (row,) = await changed(table)
+    assert (row["restarts"], row["started"]) == (1, 2.0)
+    answer = {"State": {"Status": "running"}, "RestartCount": 7}
+    containers.states.inspected(key, answer, time.time() + 1)
+    (row,) = await changed(table)
+    assert row["restarts"] == 7
 
 
 async def test_what_waits_is_looked_at_each_time() -> None:

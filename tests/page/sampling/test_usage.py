@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.model.samples import Inspection, Samples
+from pipeline.model.samples import Samples
 from pipeline.page.sampling.usage import SELDOM, Usage, Usages
 from pipeline.testing.builders import container
 
@@ -23,9 +23,7 @@ def samples(time: float, received: int = 0, number: int = 1, **stats: Any) -> Sa
         "networks": {"eth0": {"rx_bytes": received}, "eth1": {"rx_bytes": received}},
         **stats,
     }
-    return Samples(
-        container(f"c{number}", number=number), time, found, Inspection(restarts=3, started=1.5)
-    )
+    return Samples(container(f"c{number}", number=number), time, found)
 
 
 def test_rates_are_made_of_two_readings() -> None:
@@ -35,7 +33,6 @@ def test_rates_are_made_of_two_readings() -> None:
     usage.take(samples(12.0, 2000))
     assert usage.receive == pytest.approx(1000)
     assert usage.cpu == pytest.approx(0.5)
-    assert usage.restarts == 3
 
 
 def test_a_counter_that_went_back_gives_no_rate() -> None:
