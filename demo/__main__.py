@@ -40,8 +40,8 @@ TRY = """\
 
     {dockline} top -c {config}
         each container, route and sink, live: rates, buffers, drops
-    {dockline} tap -c {config} --where 'status >= 400'
-        requests that failed, as they go to the sinks
+    {dockline} tap -c {config} --sink console --where 'status >= 400'
+        requests that failed, as they come
     {dockline} audit -c {config}
         what became of every line that was read: none is missing
 """

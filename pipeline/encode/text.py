@@ -27,6 +27,8 @@ from pipeline.model.rendered import RENDERED
 PALETTE: Final = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
 """Colours for containers (SGR numbers); red is for stderr."""
 
+MOST_VALUES: Final = 25_000
+"""Fields, with the values in their lists and objects, that are encoded in some 50 ms."""
 STREAMS: Final = len(STREAM_NAMES)
 WIDEST: Final = 30
 """Characters up to which the names of containers are made equally long on a terminal."""

@@ -75,7 +75,7 @@ class Sink(ABC, Generic[Data]):
     """The sources whose entries the sink can use. If no route is configured, logs go to every sink
     that takes logs, and stats to sinks that take only stats."""
 
-    most_values: ClassVar[int | None] = None
+    most_values: int | None = None
     """At most how many fields, and values in lists and objects of fields, `encode` gets at once, as
     far as entries can be divided. For encoders that write each value in Python, which would block
     the event loop. None for no limit."""

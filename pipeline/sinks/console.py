@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Literal
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.text import TextEncoder
+from pipeline.encode.text import MOST_VALUES, TextEncoder
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.errors import Refused, Unavailable
@@ -58,6 +58,7 @@ class Console(Sink[bytes]):
             if config.color != "auto":
                 color = config.color == "always"
             self._encode = TextEncoder(color=color).encode
+            self.most_values = MOST_VALUES
         else:
             self._encode = JsonEncoder(host=context.host).encode
 

@@ -29,7 +29,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from pipeline.encode.json import JsonEncoder
-from pipeline.encode.text import TextEncoder
+from pipeline.encode.text import MOST_VALUES, TextEncoder
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, Size
 from pipeline.model.errors import ConfigError, Unavailable
@@ -82,6 +82,7 @@ class File(Sink[bytes]):
         self._path = config.path
         json, text = JsonEncoder(host=context.host), TextEncoder(color=False)
         self._encode = json.encode if config.format == "json" else text.encode
+        self.most_values = MOST_VALUES if config.format == "text" else None
 
     async def open(self) -> None:
         try:

@@ -92,7 +92,7 @@ class Trouble:
             self._said = True
         elif not problem and self._said:
             self._said = False
-            lasted = elapsed(now - since) if since else "a moment"
+            lasted = elapsed(now - (since or now))
             told = f"{lasted}: {more}" if (more := self._over()) else lasted
             self._log.info("%s: back to normal after %s", self._what, told)
         self.problem = problem

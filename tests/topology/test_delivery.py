@@ -857,7 +857,7 @@ async def test_what_could_not_be_sent_at_first_is_let_go_at_once(last: Answer) -
 @pytest.mark.fault(132)
 async def test_an_encoder_that_is_slow_gets_so_many_values_at_once_and_no_more() -> None:
     sink = Scripted()
-    sink.most_values = 10  # type: ignore[misc]
+    sink.most_values = 10
     dense = b'{"a":[1,2,3],"b":4}'
     fields = [{"a": [1, 2, 3], "b": 4}]
     run = await Run(sink).of(batch(*[dense] * 7, fields=fields * 7), batch(*[b"x,"] * 40))
@@ -867,14 +867,14 @@ async def test_an_encoder_that_is_slow_gets_so_many_values_at_once_and_no_more()
 
 async def test_values_inside_of_fields_count_where_the_message_is_not_their_json() -> None:
     sink = Scripted()
-    sink.most_values = 10  # type: ignore[misc]
+    sink.most_values = 10
     await Run(sink).of(batch(*["x"] * 4, fields=[{"a": [1, {"b": [2, 3]}]}] * 4))
     assert [payload.entries for payload in sink.payloads] == [1, 1, 1, 1]
 
 
 async def test_an_entry_that_has_more_values_by_itself_is_encoded_all_the_same() -> None:
     sink = Scripted()
-    sink.most_values = 1  # type: ignore[misc]
+    sink.most_values = 1
     await Run(sink).of(batch(b"1,2,3", fields=[{"a": 1}]))
     assert sink.taken == [b"1,2,3"]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -22,6 +24,8 @@ from pipeline.testing.builders import batch
 from pipeline.testing.receivers import SyslogReceiver
 from pipeline.topology.output import Output, OutputGauges
 from pipeline.topology.tap import Choice, Tap
+from tests.servers.ports import free_port
+from tests.suite.waiting import until
 
 ROOM = 2**16
 
@@ -217,3 +221,31 @@ async def test_who_takes_over_from_a_sink_in_trouble_delivers_on_whatever_troubl
             async with asyncio.timeout(60):
                 await running
     assert output.buffer.entries == 0
+
+
+async def test_an_outage_tells_what_waited_and_what_the_policy_has_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline")
+    port, made = free_port(), await asyncio.to_thread(Made)
+    buffer = BufferConfig(memory=Size(ROOM), when_full="drop_newest")
+    config = msgspec.structs.replace(at(port), buffer=buffer)
+    make = partial(Output, config, SinkContext("out"), made.metrics, made.ledger)
+    output = await asyncio.to_thread(make)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(output.run(), name="out")
+        assert output.offer(made.envelope(1))
+        await until(lambda: output.delivery.problem)
+        assert output.offer(made.envelope(2))  # the policy drops it
+        server = await asyncio.start_server(_swallow, "127.0.0.1", port)
+        async with server:
+            await until(lambda: output.delivery.problem is None)
+            output.buffer.close()
+    [back] = [one for one in caplog.messages if "back to normal" in one]
+    assert back.endswith(": 1 entry waited and is sent now, 1 was dropped (drop_newest)")
+
+
+async def _swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        pass
+    writer.close()
