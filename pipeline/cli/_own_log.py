@@ -9,7 +9,7 @@ import time
 from typing import Any, Literal, TextIO
 
 from pipeline.encode.ecs import ECS_VERSION
-from pipeline.encode.harmless import RESET
+from pipeline.encode.harmless import RESET, harmless
 from pipeline.encode.level import UNKNOWN, severity_of
 from pipeline.encode.readable import Readable
 from pipeline.model.dumps import dumps
@@ -44,14 +44,15 @@ def _wants_colour() -> bool:
 
 
 class Lines(logging.Formatter):
-    """Time, level and message. No line has the credentials of a URL, whichever library quotes
-    it, also in a traceback."""
+    """Time, level and message, without what could command a terminal. No line has the credentials
+    of a URL, whichever library quotes it, also in a traceback."""
 
     def __init__(self) -> None:
         super().__init__(TEXT)
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_credentials(super().format(record))
+        said = without_credentials(super().format(record)).encode("utf-8", "replace")
+        return b"\n".join(harmless(line, color=False) for line in said.split(b"\n")).decode()
 
 
 class TerminalLines(logging.Formatter):

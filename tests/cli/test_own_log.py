@@ -38,6 +38,14 @@ def test_no_form_shows_the_credentials_of_a_url_whichever_library_quotes_it(
     assert "s3cr3t" not in said
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_lets_a_name_command_a_terminal(form: Callable[[], logging.Formatter]) -> None:
+    said = form().format(record("container \x1b]0;owned\x07\x1b[2Jweb \udcff"))
+    assert "\x07" not in said
+    assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", said)
+    said.encode()
+
+
 def test_text_is_time_level_and_message() -> None:
     said = Lines().format(record("sink a: gone"))
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING sink a: gone", said)
