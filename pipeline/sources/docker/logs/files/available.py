@@ -88,15 +88,21 @@ def read_facts(folder: Path) -> Facts:
     containers that live for a few milliseconds. Raises `NotReadable`.
     """
     path = folder / f"{folder.name}-json.log"
-    if not os.access(folder.parent, os.R_OK | os.X_OK):
+    if not _may(folder.parent, os.R_OK | os.X_OK):
         raise NotReadable(f"{folder.parent} cannot be read here", all_logs=True)
-    if not os.access(path, os.R_OK):
+    if not _may(path, os.R_OK):
         raise NotReadable(f"{path.name} is missing or cannot be read")
     config, host = _read(folder / "config.v2.json"), _read(folder / "hostconfig.json")
     rotation = read_rotation({"HostConfig": host})
     if rotation is not None and rotation.files < 2:
         raise NotReadable("the Engine truncates its log instead of renaming it (max-file=1)")
     return Facts(path, bool(table(config, "Config").get("Tty")), rotation)
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Whether the process may do that, with the capabilities that it has: without `effective_ids`
+    the system ignores those of a user that is not root."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
