@@ -27,7 +27,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo dist test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages docs clean
 
 help: ## list the targets
@@ -134,8 +134,12 @@ docs: .venv-docs/.docs ## the documentation as a site, in build/docs; broken lin
 	.venv-docs/bin/sphinx-build -W --keep-going --quiet -b html docs build/docs
 	@echo "build/docs/index.html"
 
+dist: $(VENV)/.runtime ## into dist/: source, wheels for the Pythons here, and Debian's package; ARGS="--only deb"
+	@scripts/debian-packages $(BUILD_PACKAGES) python3-venv
+	@$(BIN)/python -m distribution $(ARGS)
+
 clean: ## remove environments, caches and what was built
-	rm -rf .venv .venv-* .programs pipeline/native/*.so dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* .programs pipeline/native/*.so pipeline/native/not_built.txt dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------------------ environments
