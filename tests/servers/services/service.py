@@ -7,9 +7,11 @@ class names the page that it follows.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -104,3 +106,25 @@ async def serving(service: Service) -> AsyncIterator[Service]:
         yield service
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def served(service: Service) -> Iterator[Service]:
+    """Serves it in a thread of its own, for tests that wait for a process."""
+    ready, ended = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        async with serving(service):
+            loops.append(asyncio.get_running_loop())
+            ready.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="service")
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield service
+    finally:
+        loops[0].call_soon_threadsafe(ended.set)
+        thread.join(10)
