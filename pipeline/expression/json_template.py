@@ -56,11 +56,17 @@ class _Parts(NamedTuple):
 def looks_like_json(template: str) -> bool:
     """Whether a template begins as a JSON object, array or string does."""
     first = next(scan(template), None)
-    return (
-        first is not None
-        and not first.is_expression
-        and first.plain.lstrip()[:1] in ("{", "[", '"')
-    )
+    return first is not None and not first.is_expression and _begins_json(first)
+
+
+def looks_like_text(template: str) -> bool:
+    """Whether a template begins with what no JSON begins with, as `text: {message}` does."""
+    first = next(scan(template), None)
+    return first is not None and not first.is_expression and not _begins_json(first)
+
+
+def _begins_json(first: Piece) -> bool:
+    return first.plain.lstrip()[:1] in ("{", "[", '"')
 
 
 def check_json(template: str) -> list[tuple[Piece, bool]]:

@@ -10,7 +10,7 @@ from pipeline.expression.code import Code, Namespace, quote
 from pipeline.expression.scope import EntryScope
 from pipeline.expression.translate import translate
 from pipeline.model.dumps import dumps
-from pipeline.model.errors import ConfigError
+from pipeline.model.errors import ConfigError, Unquoted
 from pipeline.model.records import MISSING
 
 MOST_CHARACTERS: Final = 8192
@@ -23,6 +23,8 @@ _PIECE: Final = re.compile(
       | \{ (?P<expression> (?: "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^{}"'] )* ) \}""",
     re.VERBOSE | re.DOTALL,
 )
+_JSON_FIELD: Final = re.compile(r'\s*"[^"]*"\s*:')
+"""Matches what stands behind a brace of JSON, and is no expression."""
 
 
 class Piece(NamedTuple):
@@ -106,6 +108,9 @@ def placeholder(piece: Piece, scope: EntryScope) -> Code:
     try:
         return translate(piece.text, scope)
     except ConfigError as error:
+        if _JSON_FIELD.match(piece.text):
+            message = 'braces of JSON are doubled, "{{" and "}}"; a single pair is for a value'
+            raise Unquoted(message, column=piece.position) from None
         column = None if error.column is None else error.column + piece.position + 1
         raise ConfigError(error.message, column=column) from None
 

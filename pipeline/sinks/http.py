@@ -49,7 +49,13 @@ import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.expression import compile_json, compile_template
-from pipeline.expression.json_template import Wrapper, inside, looks_like_json, read_wrapper
+from pipeline.expression.json_template import (
+    Wrapper,
+    inside,
+    looks_like_json,
+    looks_like_text,
+    read_wrapper,
+)
 from pipeline.expression.patterns import compile_pattern
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
@@ -285,6 +291,8 @@ class _Forming:
 
     def _render(self, template: str) -> Callable[[Batch], list[str]]:
         if self.makes_json:
+            if looks_like_text(template):
+                raise Unquoted("JSON is wanted here, and this is text; put it in quotes, '\"…\"'")
             return compile_json(template)
         if self.format == "lines":
             if "\n" in template or "\r" in template:

@@ -60,6 +60,15 @@ def test_a_brace_that_makes_no_sense_is_refused(text: str) -> None:
         compile_template(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "column"), [('{"text": "{x}"}', 0), ('{{"a": { "b" : 1}}}', 7), ('x {"a":1}', 2)]
+)
+def test_a_single_brace_of_json_is_told_from_an_expression(text: str, column: int) -> None:
+    with pytest.raises(ConfigError, match="braces of JSON are doubled") as raised:
+        compile_template(text)
+    assert raised.value.column == column
+
+
 def test_a_template_is_bounded() -> None:
     compile_template("{a}" * 100)
     for text in ("{a}" * 101, "a" * 8193):
