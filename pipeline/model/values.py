@@ -114,13 +114,16 @@ class SecretURL(Secret):
     __slots__ = ()
 
     def secrets(self) -> tuple[str, ...]:
-        """The path and the query, and the longer parts of both; all of a text without `://`."""
+        """The path and the query, and the longer parts of both; all of a text without `://`. A path
+        that is a short word, such as `logs`, is one only behind its slash."""
         if "://" not in self:
             return (str(self),)
         path, _, query = self.partition("://")[2].partition("/")[2].partition("?")
         parts = re.split(r"[/&=]", f"{path}&{query}")
+        path = path.strip("/")
+        path = f"/{path}" if 0 < len(path) < 8 else path
         return tuple(dict.fromkeys((
-            *filter(None, (path.strip("/"), query)), *(part for part in parts if len(part) >= 12)
+            *filter(None, (path, query)), *(part for part in parts if len(part) >= 12)
         )))  # fmt: skip
 
     @property

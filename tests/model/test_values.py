@@ -13,7 +13,8 @@ HOOK = "https://hooks.example.com/services/T01/B02/sPq9"
     ("url", "secrets"),
     [
         (HOOK, ("services/T01/B02/sPq9",)),
-        ("https://flow.example.com:443/a?sp=%2Ft&sig=aB-c", ("a", "sp=%2Ft&sig=aB-c")),
+        ("https://flow.example.com:443/a?sp=%2Ft&sig=aB-c", ("/a", "sp=%2Ft&sig=aB-c")),
+        ("https://store.example.com/logs/", ("/logs",)),
         ("https://store.example.com/", ()),
         ("https://store.example.com", ()),
         ("not a url", ("not a url",)),
