@@ -27,8 +27,6 @@ from benchmarks.destinations import NO_LOGS, WAYS, Way
 from pipeline.model import registry
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).parents[1] / "docs" / "explain" / "performance.md"
-BEGIN, END = "<!-- figures, by benchmarks/sinks.py -->\n", "<!-- end of figures -->"
 PATIENCE = 900.0
 
 
@@ -52,7 +50,6 @@ def main() -> None:
     if arguments.write:
         (RESULTS / "sinks.md").write_text(f"# What each sink costs\n\n{text}\n")
         figures = {"lines": arguments.lines, "machine": machine(), "ways": runs}
-        PAGE.write_text(shown(PAGE.read_text(), text))
         (RESULTS / "sinks.json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
@@ -100,12 +97,6 @@ def report(ways: Sequence[Way], runs: dict[str, list[dict[str, Any]]], lines: in
     if missing:
         rows += ["", f"Not measured: {', '.join(f'`{name}`' for name in missing)}."]
     return "\n".join(rows)
-
-
-def shown(page: str, text: str) -> str:
-    """The page with these figures between its marks."""
-    before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}{text}\n{END}{rest.partition(END)[2]}"
 
 
 def row(way: Way, runs: Sequence[dict[str, Any]]) -> str:
