@@ -14,13 +14,15 @@ project = "dockline"
 copyright = "the authors of dockline, MIT licence"
 extensions = ["myst_parser"]
 root_doc = "README"
-exclude_patterns = ["screenshots"]
+exclude_patterns = ["screenshots", "_static"]
 nitpicky = True
 suppress_warnings = ["misc.highlighting_failure"]  # output of commands is no language
 myst_heading_anchors = 4
 
 html_theme = "furo"
 html_title = "dockline"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 
