@@ -33,16 +33,10 @@ Without it, links to files outside this folder are plain text."""
 NAVIGATION = {
     "Begin": ["start", "coming-from/README"],
     "Guides": [
-        *("guides/install", "guides/running", "guides/configuring", "guides/testing"),
-        *(
-            "guides/cookbook",
-            "guides/stores",
-            "guides/webhooks",
-            "guides/watching",
-            "guides/page",
-            "guides/access",
-        ),
-        *("guides/troubleshooting", "guides/fleet", "guides/podman", "guides/editors"),
+        *("guides/install", "guides/running", "guides/one-line", "guides/configuring"),
+        *("guides/testing", "guides/cookbook", "guides/stores", "guides/webhooks"),
+        *("guides/watching", "guides/page", "guides/access", "guides/troubleshooting"),
+        *("guides/fleet", "guides/podman", "guides/editors"),
     ],
     "Reference": [
         *("reference/settings", "reference/command-line", "reference/metrics"),

@@ -21,14 +21,17 @@ import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline import __version__, native
-from pipeline.model.errors import DocklineError
+from pipeline.model.errors import DocklineError, without_credentials
 
 EPILOG = """\
 Without -c the configuration is $DOCKLINE_CONFIG, or /etc/dockline/dockline.toml where it exists;
-without any, every container's logs go to standard output. Several files are read as one.
+without any, every container's logs go to standard output. Several files are read as one. Sinks may
+be given in one line instead: dockline run papertrail://logs7.papertrailapp.com:12345
 """
 
 
@@ -39,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     interrupted by the user.
     """
     try:
-        args = command_line().parse_args(argv)
-        args.config = [*args.config, *args.config_of_command]
+        args = _parsed(sys.argv[1:] if argv is None else argv)
         _open_what_is_closed(args.command)
         status: int = args.main(args)
         if sys.stdout is not None:
@@ -59,6 +61,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors show no credentials of an address that was not expected."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(without_credentials(message))
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    parser = command_line()
+    words = [word for last, word in pairwise(["", *argv]) if last not in ("-c", "--config")]
+    first = next((word for word in words if not word.startswith("-")), "")
+    if "://" in first:
+        from pipeline.config.address_reader import read_address
+
+        parser.error(f"a command is missing; write: dockline run {read_address(first).label}")
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        if "addresses" not in args or any(word.startswith("-") for word in rest):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        args.addresses += rest  # argparse takes only those before the next option
+    args.config = [*args.config, *args.config_of_command]
+    return args
+
+
 def _open_what_is_closed(command: str) -> None:
     """Replaces standard streams that are closed: input is empty, output is discarded.
 
@@ -72,7 +98,7 @@ def _open_what_is_closed(command: str) -> None:
 
 def command_line() -> argparse.ArgumentParser:
     """The argparse parser of the whole command line, with a subparser for each command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dockline",
         description="Every container's logs, stats and events, routed to where you read them.",
         epilog=EPILOG,

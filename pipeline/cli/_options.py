@@ -21,6 +21,25 @@ def add_agent(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_addresses(parser: argparse.ArgumentParser) -> None:
+    """Adds `ADDRESS…`, sinks that are used instead of those of a file, and `--print`.
+
+    `pipeline.config.find` takes `args.addresses`; for `args.print` see `pipeline.cli._print`.
+    """
+    parser.add_argument(
+        "addresses",
+        metavar="ADDRESS",
+        nargs="*",
+        help="a sink in one line, such as papertrail://logs7.papertrailapp.com:12345 or "
+        "'syslog+tls://logs.example.com?filter.name=web-*', instead of a file with sinks",
+    )
+    parser.add_argument(
+        "--print",
+        action="store_true",
+        help="print the TOML that the addresses stand for, and end",
+    )
+
+
 def add_allow_python(parser: argparse.ArgumentParser) -> None:
     """Adds `--allow-python`, for a command that runs stages or reads a configuration with them.
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli._options import add_allow_python
+from pipeline.cli._options import add_addresses, add_allow_python
 
 if TYPE_CHECKING:
     from pipeline.runtime.agent import Agent
@@ -27,10 +27,11 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
         "run",
         help="follow all containers until stopped",
         description=(
-            "Follows the containers of one Docker host. SIGTERM and SIGINT deliver what has been "
-            "read and stop; a second one stops at once. SIGHUP reads the configuration again. Exit "
-            "status: 0 all that was read is delivered; 1 some of it is not, or the agent could not "
-            "start; 2 bad configuration or usage."
+            "Follows the containers of one Docker host, and sends their logs to the sinks of the "
+            "configuration, or to those that are named here. SIGTERM and SIGINT deliver what has "
+            "been read and stop; a second one stops at once. SIGHUP reads the configuration again. "
+            "Exit status: 0 all that was read is delivered; 1 some of it is not, or the agent "
+            "could not start; 2 bad configuration or usage."
         ),
     )
     parser.add_argument(
@@ -45,6 +46,7 @@ def add(subparsers: Any) -> argparse.ArgumentParser:
         help="how much the agent says of itself on standard error (default: info)",
     )
     add_allow_python(parser)
+    add_addresses(parser)
     return parser
 
 
@@ -60,8 +62,12 @@ def main(args: argparse.Namespace) -> int:
     from pipeline.support.selector import CoalescingLoop
 
     own_log = OwnLog(args.log_level, sys.stderr)
-    given = find(args.config, os.environ)
+    given = find(args.config, os.environ, args.addresses)
     reading = read(given, os.environ, python=args.python)
+    if args.print:
+        from pipeline.cli._print import print_toml
+
+        return print_toml(given, reading)
     own_log.write_as(reading.config.agent.log)
     announce(given, reading.config.state.directory)
     for warning in reading.warnings:

@@ -7,23 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from pipeline.config.advice import advise, takes_from
+from pipeline.config.advice import advise
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
+from pipeline.config.defaults import with_defaults
 from pipeline.config.files import NO_FILE, Given, Text, normalized, read_texts
 from pipeline.config.locate import KeyPlace, Path
-from pipeline.config.merge import merge
+from pipeline.config.merge import Merged, merge
+from pipeline.config.one_line import Addresses
 from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, by_place
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
 from pipeline.config.substitute import Substituted, substitute, without_defaults
 from pipeline.config.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
-from pipeline.model import registry
 from pipeline.model.component import Python
-
-LISTEN = "DOCKLINE_HTTP_LISTEN"
-"""The environment variable with the default of `http.listen`. The image sets it: 127.0.0.1 of a
-container cannot be reached from outside."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,15 @@ def read(
     """
     if not isinstance(given, Given):
         given = Given(() if given is None else (given,))
-    return combine(read_texts(given), environ, given.name, python=python)
+    texts = read_texts(given)
+    if given.addresses:
+        texts.append(Addresses(given.addresses).text())
+    reading = combine(texts, environ, given.name, python=python)
+    if given.unused is not None:
+        message = "this file is not read, as there are addresses of sinks on the command line"
+        hint = "name it with -c to use its settings"
+        reading.warnings.insert(0, Problem(message, hint=hint, file=str(given.unused)))
+    return reading
 
 
 def parse(
@@ -117,6 +122,7 @@ def _combine(
     tree = with_defaults(substitute(merged.tree, environ, report), environ)
     config = Converter(report, python).convert(tree, Config, ())
     check_names(tree, report)
+    _check_either(texts, merged, report)
     if report.errors:
         explain_unsubstituted(tree, report)
         raise ConfigErrors(name, report.errors)
@@ -124,39 +130,23 @@ def _combine(
     warn_of_unsubstituted(tree, report)
     if report.errors:
         raise ConfigErrors(name, report.errors)
+    report.warnings += [warning for one in texts for warning in one.warnings]
     warnings = by_place(report.warnings)
     hidden = substituted(tree)
     return ConfigFile(name, tuple(texts), tree, config, warnings, hidden, report.hidden)
 
 
-def with_defaults(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """The file's tables with what it leaves out, as a user would write it.
-
-    That is `http.listen` from the environment, a `console` sink if there is no sink, and routes if
-    there are none: `all` for the logs, and `stats` for sinks that take no logs, such as
-    `prometheus`.
-    """
-    http = tree.get("http", {})
-    if isinstance(http, dict) and environ.get(LISTEN):
-        tree = {**tree, "http": {"listen": environ[LISTEN], **http}}
-    sinks = tree.get("sinks", {})
-    if sinks == {}:
-        sinks = {"console": {"type": "console"}}
-    routes = tree.get("routes", {})
-    if routes == {} and isinstance(sinks, dict):
-        tables = {name: sink for name, sink in sinks.items() if isinstance(sink, dict)}
-        letters = [sink.get("dead_letter") for sink in tables.values()]
-        routes = {}
-        for name, sink in tables.items():
-            if name not in letters:
-                route, sources = _default_route(sink.get("type"))
-                routes.setdefault(route, {"from": sources, "to": []})["to"].append(name)
-    return {**tree, "sinks": sinks, "routes": routes}
-
-
-def _default_route(sink_type: object) -> tuple[str, list[str]]:
-    logs = sink_type not in registry.names("sinks") or "logs" in takes_from(str(sink_type))
-    return ("all", ["logs"]) if logs else ("stats", ["stats"])
+def _check_either(texts: Sequence[Text], merged: Merged, report: ProblemReport) -> None:
+    """Reports a file that has sinks or routes, if there are addresses of sinks as well."""
+    files = [one.file for one in texts if one.places is None]
+    if len(files) == len(texts):
+        return
+    for path, place in merged.places.items():
+        if len(path) == 2 and path[0] in ("sinks", "routes") and place.file in files:
+            message = "there are sinks on the command line, so a file may have no sinks or routes"
+            hint = "leave out either; `dockline run --print ADDRESS` shows the TOML of an address"
+            report.error(path, message, hint, about="key")
+            return
 
 
 def concealed(text: str, hidden: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pipeline.config.locate import KeyPlace
 from pipeline.config.problems import ConfigErrors, Problem
 from pipeline.support.readable import user
 
@@ -23,6 +24,8 @@ DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 """The file that is read where neither `-c` nor `$DOCKLINE_CONFIG` names one, if it exists."""
 VARIABLE: Final = "DOCKLINE_CONFIG"
 """The environment variable that names a file or folder if `-c` doesn't."""
+COMMAND_LINE = "command line"
+"""What messages call the addresses of sinks that are given instead of a file."""
 NO_FILE = "built-in defaults"
 """What messages call the configuration if there is no file."""
 LARGEST_FILE = 4 * 2**20
@@ -52,34 +55,49 @@ class Given:
 
     files: tuple[Path, ...] = ()
     """Files, and folders, which stand for the `*.toml` in them. They are read in this order."""
+    addresses: tuple[str, ...] = field(default=(), repr=False)
+    """Addresses of sinks, which may have secrets in them."""
+    unused: Path | None = None
+    """The file in a usual place that is not read because there are addresses."""
 
     @property
     def name(self) -> str:
         """What messages call the configuration as a whole."""
-        return ", ".join(map(str, self.files)) or NO_FILE
+        names = [*map(str, self.files), *([COMMAND_LINE] if self.addresses else [])]
+        return ", ".join(names) or NO_FILE
 
 
 @dataclass(frozen=True)
 class Text:
-    """The text of one file."""
+    """The text of one file, or one that was made."""
 
     file: str
     """The file's name, for messages."""
     text: str = field(repr=False)
     """What is in it, with LF between lines and without a byte order mark."""
+    places: Mapping[tuple[str | int, ...], KeyPlace] | None = field(default=None, repr=False)
+    """The place of each key, for a text that was made; None to find them in the text."""
+    problems: Sequence[Problem] = ()
+    """What is wrong with that which the text was made of."""
+    warnings: Sequence[Problem] = ()
+    """What is valid in it, and probably a mistake."""
 
 
-def find(given: Names, environ: Mapping[str, str]) -> Given:
+def find(given: Names, environ: Mapping[str, str], addresses: Sequence[str] = ()) -> Given:
     """What the configuration is read from.
 
     It is `given` (the values of `-c`), else `$DOCKLINE_CONFIG`, else `DEFAULT_FILE` if that exists.
+    With `addresses` of sinks, it is those and what `given` names.
     """
     names = [given] if isinstance(given, str) else list(given or ())
-    if not names and environ.get(VARIABLE):
-        names = [environ[VARIABLE]]
     if names:
-        return Given(tuple(map(Path, names)))
-    return Given((DEFAULT_FILE,)) if DEFAULT_FILE.exists() else Given()
+        return Given(tuple(map(Path, names)), tuple(addresses))
+    usual: Path | None = DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    if environ.get(VARIABLE):
+        usual = Path(environ[VARIABLE])
+    if addresses:
+        return Given((), tuple(addresses), usual)
+    return Given((usual,) if usual is not None else ())
 
 
 def read_texts(given: Given) -> list[Text]:

@@ -31,6 +31,11 @@ class KeyPlace:
     """The offset in the text, in characters, of the end of the value or header."""
     file: str = field(default="", compare=False)
     """The name of the file that the text is from."""
+    shown: str = field(default="", compare=False)
+    """What to show of it instead of key and value, and without a line: the argument of a command
+    that has the setting."""
+    mark: tuple[int, int] = field(default=(0, 0), compare=False)
+    """Start and end of the setting in `shown`."""
     implied: bool = field(default=False, compare=False)
     """Whether this is a table that only keys and headers inside it name: `a` in `a.b = 1`."""
 

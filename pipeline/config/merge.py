@@ -26,7 +26,8 @@ class Merged:
     places: dict[Path, KeyPlace] = field(default_factory=dict)
     """The place of each key: see `locate`."""
     problems: list[Problem] = field(default_factory=list)
-    """Tables and keys that stand in two files. The first of them is in `tree`."""
+    """Tables and keys that stand in two files, of which `tree` has the first; and those of the
+    texts."""
 
 
 def merge(texts: Sequence[Text], name: str) -> Merged:
@@ -48,7 +49,9 @@ def merge(texts: Sequence[Text], name: str) -> Merged:
         raise ConfigErrors(name, problems)
     merged = Merged()
     for one, tree in zip(texts, trees, strict=True):
-        _Joining(merged, locate(one.text, one.file)).join(tree)
+        places = locate(one.text, one.file) if one.places is None else one.places
+        _Joining(merged, places).join(tree)
+        merged.problems.extend(one.problems)
     return merged
 
 
@@ -98,6 +101,8 @@ class _Joining:
 
     def _twice(self, path: Path) -> None:
         first, again = self._merged.places[path], self._places[path]
+        if again.shown:  # `config.file` reports a file that has sinks beside those of addresses
+            return
         noun = "table" if again.key.startswith("[") else "key"
         message = f"this {noun} stands twice; the first is at {first.file}:{first.line}"
         problem = Problem(

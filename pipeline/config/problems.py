@@ -47,6 +47,8 @@ class Problem:
     """Start and end of what is wrong, as offsets in `excerpt`."""
     file: str = ""
     """The name of the file; empty if the configuration as a whole is meant."""
+    of_argument: bool = False
+    """Whether it is in the address of a sink, which `file` is then."""
 
     @property
     def sentence(self) -> str:
@@ -65,7 +67,8 @@ class Problem:
         word to show before the path, such as `warning`.
         """
         place = self.place(file)
-        lines = [": ".join(part for part in (place, kind, self.path, self.sentence) if part)]
+        path = self.path.partition(".")[2].partition(".")[2] if self.of_argument else self.path
+        lines = [": ".join(part for part in (place, kind, path, self.sentence) if part)]
         if self.excerpt:
             start, end = self.mark
             lines += [f"    {self.excerpt}", "    " + " " * start + "^" * max(1, end - start)]
@@ -141,10 +144,14 @@ class ProblemReport:
             place, about = self._nearest(path), "key"
         elif self.hidden.hides(path, place.value):
             about = "key"
+        stars = self.hidden.stars
+        if place is not None and place.shown:
+            excerpt, mark = cut(place.shown, *_marked(place, column))
+            message, hint, file = stars(message), stars(hint), place.file
+            return Problem(message, dotted(path), None, hint, excerpt, mark, file, of_argument=True)
         excerpt, mark, below = _excerpt(place, about, column) if place else ("", (0, 0), 0)
         line = place.line + below if place else None
         file = place.file if place else ""
-        stars = self.hidden.stars
         return Problem(stars(message), dotted(path), line, stars(hint), excerpt, mark, file)
 
     def _nearest(self, path: Path) -> KeyPlace | None:
@@ -176,6 +183,14 @@ def quote(value: str, limit: int = 60) -> str:
     return '"' + "".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + '"'
 
 
+def _marked(place: KeyPlace, column: int | None) -> tuple[int, int]:
+    """The part of `shown` to mark: the character at `column`, if the value is written as it is."""
+    start, end = place.mark
+    if column is None or not place.value or "%" in place.value or start + column >= end:
+        return start, end
+    return start + column, start + column + 1
+
+
 _WIDTH = 96
 """Columns of an excerpt; a longer one is cut around the marked part."""
 
@@ -185,7 +200,7 @@ def _excerpt(place: KeyPlace, about: About, column: int | None) -> tuple[str, tu
     if about == "key" or place.value.startswith(("[", "{")) or not place.value:
         key = place.key.replace("\t", " ")
         shown = f"{key} = …" if place.value and key else key
-        return (*_cut(shown, 0, len(key)), 0)
+        return (*cut(shown, 0, len(key)), 0)
     value = place.value
     start = 0 if column is None else offset_within(value, column)
     below = value.count("\n", 0, start)
@@ -195,10 +210,10 @@ def _excerpt(place: KeyPlace, about: About, column: int | None) -> tuple[str, tu
     prefix = f"{place.key} = " if place.key and not below else ""
     first = len(prefix) + start - begin
     last = first + 1 if column is not None else len(prefix) + len(line)
-    return (*_cut(prefix + line, first, last), below)
+    return (*cut(prefix + line, first, last), below)
 
 
-def _cut(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
+def cut(text: str, start: int, end: int) -> tuple[str, tuple[int, int]]:
     """`text` cut to `_WIDTH` columns with the marked part in view, and where that is then."""
     text = "".join(c if c.isprintable() else "·" for c in text)
     skip = max(0, start - _WIDTH // 2) if len(text) > _WIDTH else 0

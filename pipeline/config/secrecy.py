@@ -36,6 +36,11 @@ def has_credentials(written: str, path: Path) -> bool:
     )
 
 
+def is_reference(written: str) -> bool:
+    """Whether a text consists of `${…}` without defaults, which say where a secret is."""
+    return bool(written) and not _REFERENCE.sub("", written)
+
+
 class Hidden:
     """The paths and texts of one file that must not be shown."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
+from pipeline.model.address_form import AddressForm
 from pipeline.model.values import Duration, FileToRead, Size
 
 
@@ -65,6 +66,9 @@ class SharedQueue(NamedTuple):
 
 class SinkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keys that every sink's table may have. A sink's own `Config` adds more."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = ()
+    """How the sink is written in one line, as `dockline run` takes it."""
 
     type: str
     """Which sink this is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
+from pipeline.config.address_reader import schemes_of
 from pipeline.config.fields import Field, fields, own, paragraphs
 from pipeline.config.settings import (
     Config,
@@ -89,7 +90,19 @@ def _components(kind: registry.Kind, noun: str, common: Any) -> Iterator[str]:
     for name in registry.names(kind):
         heading = f"### `{name}`" + " as a source" * (kind == "sources")
         yield from (heading, "", paragraphs(registry.module(kind, name).__doc__), "")
+        if kind == "sinks":
+            yield from (_in_one_line(name), "")
         yield from _listing(own(registry.config_type(kind, name), common))
+
+
+def _in_one_line(name: str) -> str:
+    """How a sink is written as an argument of `dockline run`."""
+    forms = registry.config_type("sinks", name).address_forms
+    examples = listed([f"`{form.example}`" for form in forms], "or")
+    known = [f"`{scheme}://`" for scheme, _ in schemes_of(name)]
+    rest = [one for one in known if one.strip("`") not in examples]
+    also = f"; also {listed(rest)}" if rest else ""
+    return f"In [one line](../guides/one-line.md): {examples}{also}."
 
 
 def _routes() -> Iterator[str]:

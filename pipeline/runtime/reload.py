@@ -174,7 +174,7 @@ class Reloader:
 
         A file that is missing for a moment must not lead to the built-in configuration.
         """
-        if not self._given.files:
+        if not self._given.files and not self._given.addresses:
             self._given = find((), self._environ)
         return self._given
 

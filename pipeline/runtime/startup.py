@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import __version__, native
 from pipeline.config import Given
+from pipeline.config.files import COMMAND_LINE
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,10 @@ def announce(given: Given, state: str) -> None:
 
 
 def _configuration(given: Given) -> str:
-    if not given.files:
-        return "no configuration file, so defaults"
-    return f"configuration {', '.join(str(file.absolute()) for file in given.files)}"
+    names = [str(file.absolute()) for file in given.files]
+    if given.addresses:
+        names.append(f"sinks of the {COMMAND_LINE}")
+    return f"configuration {', '.join(names)}" if names else "no configuration file, so defaults"
 
 
 def _state(folder: Path) -> str:

@@ -24,10 +24,11 @@ import select
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import MOST_VALUES, TextEncoder
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.errors import Refused, Unavailable
@@ -36,6 +37,12 @@ from pipeline.support.blocking import BlockingThread
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The format of the lines on standard output."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            example="console://",
+        ),
+    )
 
     format: Literal["auto", "text", "json"] = "auto"
     """Format of the lines; `auto` is `text` on a terminal and `json` elsewhere."""

@@ -35,13 +35,14 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from yarl import URL
 
 from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
 from pipeline.expression import compile_template
+from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Secret, SinkContext
 from pipeline.model.errors import ConfigError
@@ -83,6 +84,16 @@ DUBIOUS = frozenset((401, 403, 404, 500))
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """The nodes, the credentials, and the name of the index."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes=HTTP,
+            to="urls",
+            many=True,
+            login=AUTH,
+            example="elasticsearch+https://es-1:9200,es-2:9200",
+        ),
+    )
 
     urls: Annotated[list[str], msgspec.Meta(min_length=1, examples=[["https://es-1:9200"]])]
     """Addresses of the nodes, each with the path before `/_bulk` if there is one."""

@@ -24,12 +24,13 @@ fsync = "batch"
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.text import MOST_VALUES, TextEncoder
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, Size
 from pipeline.model.errors import ConfigError, Unavailable
@@ -50,6 +51,14 @@ class RotateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The file, its format, and when it is forced to the disk."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            to="path",
+            local=True,
+            example="file:///var/log/dockline/containers.json",
+        ),
+    )
 
     path: Annotated[str, msgspec.Meta(examples=["/var/log/dockline/containers.json"])]
     """Path of the file. Its folder is created if it does not exist."""

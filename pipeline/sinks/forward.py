@@ -35,7 +35,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -44,6 +44,7 @@ from pipeline.expression import compile_template
 from pipeline.forward.chunks import Answers, acknowledged, chunk, chunk_id, shown
 from pipeline.forward.framing import ProtocolError
 from pipeline.forward.handshake import Client, Hello, is_hello, new_salt, read_hello
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
@@ -82,6 +83,15 @@ GREETING = 0.5
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The server's address, the tag of entries, and the credentials."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "", "+tcp": "tcp://", "+tls": "tls://"},
+            to="address",
+            login=("user", "password"),
+            example="forward+tls://fluentd.example.com",
+        ),
+    )
 
     address: Annotated[str, msgspec.Meta(examples=["tcp://fluentd:24224", "tls://fluentd"])]
     """`host` or `host:port`, optionally after `tcp://` or `tls://`. Without a scheme it is TLS if

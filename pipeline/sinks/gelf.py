@@ -26,11 +26,12 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from pipeline.encode.gelf import GelfEncoder
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
@@ -52,6 +53,14 @@ LEVEL = 1
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The address of Graylog, and the compression of messages."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "", "+tcp": "tcp://", "+tls": "tls://", "+udp": "udp://"},
+            to="address",
+            example="gelf+udp://graylog.example.com",
+        ),
+    )
 
     address: Annotated[
         str, msgspec.Meta(examples=["tcp://graylog:12201", "udp://graylog", "tls://graylog:12202"])

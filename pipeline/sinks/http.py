@@ -43,7 +43,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -57,6 +57,7 @@ from pipeline.expression.json_template import (
     read_wrapper,
 )
 from pipeline.expression.patterns import compile_pattern
+from pipeline.model.address_form import AUTH, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Payload,
@@ -104,6 +105,16 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class Config(HttpOptions, frozen=True, kw_only=True):
     """The address, and the form of the requests."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"http": "http://", "https": "https://"},
+            to="url",
+            login=AUTH,
+            keeps_query=True,
+            example="https://collector.example.com/ingest",
+        ),
+    )
 
     url: Annotated[SecretURL, msgspec.Meta(examples=["https://collector.example.com/ingest"])]
     """Address of the requests, with path and query, which are never shown."""

@@ -45,13 +45,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
 from pipeline.encode.plain_name import plain_name
 from pipeline.expression import compile_template, has_placeholders
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
@@ -89,6 +90,25 @@ class SaslConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The brokers' addresses, and the topic and format of the records."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            to="bootstrap_servers",
+            many=True,
+            path=("topic",),
+            login=("sasl.user", "sasl.password"),
+            example="kafka://kafka-1:9092,kafka-2:9092/logs",
+        ),
+        AddressForm(
+            schemes={"+tls": ""},
+            to="bootstrap_servers",
+            many=True,
+            path=("topic",),
+            login=("sasl.user", "sasl.password"),
+            adds={"tls": {}},
+            example="kafka+tls://kafka-1:9093/logs",
+        ),
+    )
 
     bootstrap_servers: Annotated[
         list[str], msgspec.Meta(min_length=1, examples=[["kafka-1:9092", "kafka-2:9092"]])

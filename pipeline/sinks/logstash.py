@@ -28,12 +28,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import msgspec
 
 from pipeline.encode.json import JsonEncoder
 from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSize, window
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, TLSConfig
 from pipeline.model.errors import Unavailable
@@ -49,6 +50,19 @@ PORTS = {"lumberjack": 5044, "lumberjack+tls": 5044, "tcp": None, "tls": None, "
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The address and protocol of Logstash."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={
+                "": "",
+                **{f"+{name}": f"{name}://" for name in PORTS},
+                "lumberjack": "lumberjack://",
+                "lumberjack+tls": "lumberjack+tls://",
+            },
+            to="address",
+            example="logstash+lumberjack://logstash:5044",
+        ),
+    )
 
     address: Annotated[
         str, msgspec.Meta(examples=["lumberjack://logstash:5044", "tcp://logstash:5000"])

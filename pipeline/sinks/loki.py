@@ -38,7 +38,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -48,6 +48,7 @@ from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
 from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
 from pipeline.expression import compile_template
+from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, SinkContext
 from pipeline.model.container import Container
@@ -72,6 +73,15 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """The address of Loki, and the labels and content of its streams."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes=HTTP,
+            to="url",
+            login=AUTH,
+            example="loki+http://loki:3100",
+        ),
+    )
 
     url: Annotated[str, msgspec.Meta(examples=["http://loki:3100"])]
     """Address of Loki, with the path before `/loki/api/v1/push` if there is one."""

@@ -38,13 +38,14 @@ stream = { replicas = 3, max_bytes = "50GiB" }
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
+from pipeline.model.address_form import AUTH, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
@@ -72,6 +73,17 @@ from pipeline.transport.nats.streams import StreamConfig, Streams
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The servers, the stream, and the subject and format of the messages."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "nats://", "+tls": "tls://"},
+            to="urls",
+            many=True,
+            path=("stream.name",),
+            login=AUTH,
+            example="nats://nats-1:4222,nats-2:4222",
+        ),
+    )
 
     urls: Annotated[
         list[str], msgspec.Meta(min_length=1, examples=[["nats://nats-1:4222", "tls://nats-2"]])

@@ -61,13 +61,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
 from pipeline.encode.otlp.answers import Partial, failure, read_answer
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
+from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import Unavailable, untraced
@@ -91,6 +92,15 @@ NO_READING: Final = "it has no sample of stats"
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """The server's address, and the content of the records."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes=HTTP,
+            to="url",
+            login=AUTH,
+            example="otlp+http://collector:4318",
+        ),
+    )
 
     url: Annotated[
         str,

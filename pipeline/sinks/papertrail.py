@@ -19,11 +19,12 @@ counted. `tcp://` and `udp://` are accepted, and not encrypted.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from pipeline.encode.syslog import Facility, ProcId
+from pipeline.model.address_form import AddressForm
 from pipeline.model.component import Duration, Secret, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.sinks import syslog
@@ -35,6 +36,14 @@ _SOLARWINDS = 41058
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The address, which is all Papertrail needs, and the token for SolarWinds Observability."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "", "+tcp": "tcp://", "+tls": "tls://", "+udp": "udp://"},
+            to="address",
+            example="papertrail://logs7.papertrailapp.com:12345",
+        ),
+    )
 
     address: Annotated[str, Meta(examples=["logs7.papertrailapp.com:12345"])]
     """Host and port of the account's log destination: `logs7.papertrailapp.com:12345`. TLS unless

@@ -28,6 +28,7 @@ from typing import Annotated, ClassVar
 from aiohttp import web
 from msgspec import Meta
 
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.container import EntryKind
@@ -41,6 +42,14 @@ NOT_STATS = 'not stats: the prometheus sink needs a route with from = ["stats"]'
 
 class Config(SinkConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An exporter for Prometheus to scrape."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            to="listen",
+            path=("/path",),
+            example="prometheus://127.0.0.1:9115",
+        ),
+    )
 
     listen: Annotated[str, Meta(examples=["127.0.0.1:9115", "[::]:9115"])] = "127.0.0.1:9115"
     """Address and port to listen on."""

@@ -56,6 +56,7 @@ from pipeline.encode.remote_write import (
     stale,
     write_request,
 )
+from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.cadvisor import label_names
 from pipeline.model.component import BatchConfig, Duration, Payload, SinkContext
@@ -106,6 +107,15 @@ class SeriesBatchConfig(BatchConfig, frozen=True, kw_only=True):
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """The receiver's address, and the labels and metrics to send."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes=HTTP,
+            to="url",
+            login=AUTH,
+            example="prometheus_remote_write+http://prometheus:9090/api/v1/write",
+        ),
+    )
 
     url: Annotated[str, msgspec.Meta(examples=["http://prometheus:9090/api/v1/write"])]
     """Address of the remote-write receiver, with its path."""

@@ -46,13 +46,14 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from pipeline.encode.plain_name import plain_name
 from pipeline.encode.redis import RedisEncoder, Trimming
 from pipeline.expression import compile_template, has_placeholders
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
@@ -90,6 +91,23 @@ class SentinelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The server's address, and the names and format of the streams."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "redis://", "+tls": "rediss://", "rediss": "rediss://"},
+            to="address",
+            path=("stream",),
+            number="database",
+            login=("user", "password"),
+            example="redis://redis:6379/logs",
+        ),
+        AddressForm(
+            schemes={"+unix": "unix://"},
+            to="address",
+            local=True,
+            example="redis+unix:///run/redis/redis.sock",
+        ),
+    )
 
     address: Annotated[
         str | list[str],

@@ -44,7 +44,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -53,6 +53,7 @@ from pipeline.encode.s3.objects import BatchSlice, Grouping, marked, name_of, pa
 from pipeline.encode.s3.packing import packer_of
 from pipeline.expression import compile_template
 from pipeline.expression.template import placeholders
+from pipeline.model.address_form import HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
     BatchConfig,
@@ -104,6 +105,22 @@ class EncryptionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The bucket, the credentials, and the keys and format of objects."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            to="bucket",
+            path=("prefix",),
+            example="s3://logs/{container.name}/%Y/%m/%d/",
+        ),
+        AddressForm(
+            schemes=HTTP,
+            to="endpoint",
+            path=("bucket", "prefix"),
+            login=("access_key_id", "secret_access_key"),
+            adds={"path_style": True},
+            example="s3+https://minio:9000/logs",
+        ),
+    )
 
     bucket: Annotated[str, msgspec.Meta(min_length=1, examples=["logs"])]
     """Name of the bucket, or ARN of an access point."""

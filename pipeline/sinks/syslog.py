@@ -27,11 +27,12 @@ tls = { ca = "/etc/dockline/ca.pem" }     # only if the system does not trust it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from pipeline.encode.syslog import Facility, Framing, ProcId, SyslogEncoder, structured_data
+from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, SinkConfig, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError
@@ -49,6 +50,14 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[!#-<>-\\^-~]{1,32}$")]
 
 class Config(SinkConfig, frozen=True, kw_only=True):
     """The receiver's address, and the format of the messages."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes={"": "", "+tcp": "tcp://", "+tls": "tls://", "+udp": "udp://"},
+            to="address",
+            example="syslog+tls://logs.example.com",
+        ),
+    )
 
     address: Annotated[str, msgspec.Meta(examples=["tls://logs.example.com", "udp://10.0.0.5:514"])]
     """`host` or `host:port`, optionally after `tcp://`, `tls://` or `udp://`. Without a scheme it

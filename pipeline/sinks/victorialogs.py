@@ -21,12 +21,13 @@ https://docs.victoriametrics.com/victorialogs/data-ingestion/#json-stream-api
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from yarl import URL
 
 from pipeline.encode.json import JsonEncoder
+from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import ConfigError
@@ -37,6 +38,15 @@ from pipeline.transport.split_retry import Part, SplitRetry, lines
 
 class Config(HttpSinkConfig, frozen=True, kw_only=True):
     """The address of VictoriaLogs, and the fields of its streams."""
+
+    address_forms: ClassVar[tuple[AddressForm, ...]] = (
+        AddressForm(
+            schemes=HTTP,
+            to="url",
+            login=AUTH,
+            example="victorialogs+http://victorialogs:9428",
+        ),
+    )
 
     url: Annotated[str, msgspec.Meta(examples=["http://victorialogs:9428"])]
     """Address of VictoriaLogs, `vlinsert` or `vlagent`, with the path before `/insert` if there is

@@ -51,6 +51,50 @@ def test_the_summary_shows_nothing_that_was_substituted(
     assert "containers where name == ${WHO} →" in capsys.readouterr().out
 
 
+def test_addresses_of_sinks_are_checked_instead_of_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "syslog+tls://h?filter.name=web-*", "--format=text", "file:///x"]) == 0
+    assert capsys.readouterr() == (
+        "ok: command line\n"
+        "  sink   syslog: syslog\n"
+        "  sink   file: file\n"
+        "  route  all: logs → file\n"
+        "  route  syslog: logs of containers where name.startswith('web-') → syslog\n",
+        "",
+    )
+    assert main(["check", "papertral://me:s3cr3t@h:1", "papertrail://h"]) == 2
+    error = capsys.readouterr().err
+    assert error.splitlines()[0] == (
+        'papertrail://h: address: "h" has no port; write it like "h:1234"'
+    )
+    assert 'papertral://***@h:1: there is no papertral://; did you mean "papertrail://"?' in error
+    assert "s3cr3t" not in error
+    assert main(["check", "--format=json", "papertrail://h?nope=1"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert {one["file"] for one in told["errors"]} == {"papertrail://h?nope=***"}
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_print_shows_the_toml_of_addresses_and_no_secret(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = "redis://me:s3cr3t@h/1?keep=at_least(level, 'error')&parse=json"
+    assert main([command, "--print", address]) == 0
+    out, error = capsys.readouterr()
+    assert "s3cr3t" not in out + error
+    assert "secrets: not printed; set in the environment: REDIS_PASSWORD\n" in error
+    (file := tmp_path / "saved.toml").write_text(out)
+    monkeypatch.setenv("REDIS_PASSWORD", "s3cr3t")
+    assert main(["check", "-c", str(file)]) == 0
+    assert main([command, "--print", "redis://h:no"]) == 2
+    assert main([command, "--print"]) == 2
+    assert "--print shows what addresses of sinks stand for" in capsys.readouterr().err
+
+
 def test_no_file_is_summed_up_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,8 +93,10 @@ def offered(*words: str) -> list[str]:
         ("check --format ", ["text", "json"]),
         ("check --format = j", ["json"]),
         ("check --format =", ["text", "json"]),
-        ("check ", []),
         ("check che", []),
+        ("check papert", [f"papertrail{way}://" for way in ("", "+tcp", "+tls", "+udp")]),
+        ("run lumber", ["lumberjack://", "lumberjack+tls://"]),
+        ("run file:///x --watch nat", ["nats://", "nats+tls://"]),
         ("nothing ", []),
         ("run --log-level w", ["warning"]),
         ("explain --stream ", ["stdout", "stderr"]),
@@ -236,7 +238,7 @@ def script(shell: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("dockline tap -c empty --sink ", []),
         ("dockline -c folder/", ["folder/a file.json"]),
         ("dockline audit --verify fol", ["folder/"]),
-        ("dockline check ", []),
+        ("dockline run console:///x lumber", ["lumberjack+tls://", "lumberjack://"]),
     ],
 )
 def test_fish_offers_what_may_stand_there(
@@ -262,6 +264,8 @@ def test_fish_offers_what_may_stand_there(
         ("dockline tap -c 'conf d' -c dockline.toml --sink=s\t", "... --sink=second "),
         ("dockline tap -c dockline.toml -c empty --sink=a\t", "... --sink=archive "),
         ("dockline completion f\t", "... fish "),
+        ("dockline run file:///x --watch vict\t", "... victorialogs+http"),
+        ("dockline check console\t", "... console://"),
         ("dockline -c dockline.t\t", "... dockline.toml "),
     ],
 )

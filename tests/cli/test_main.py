@@ -59,6 +59,25 @@ def test_the_file_is_named_before_or_after_the_command(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["papertrail://me:s3cr3t@h"], "write: dockline run papertrail://***@h"),
+        (["-c", "x", "papertrail://me:s3cr3t@h"], "write: dockline run papertrail://***@h"),
+        (["tap", "papertrail://me:s3cr3t@h"], "unrecognized arguments: papertrail://***@h"),
+        (["run", "papertrail://me:s3cr3t@h"], "papertrail://***@h: papertrail takes no user"),
+        (["run", "console://", "--nope"], "unrecognized arguments: --nope"),
+    ],
+)
+def test_an_address_in_a_wrong_place_is_told_without_its_password(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "s3cr3t" not in error
+
+
 def test_files_before_and_after_the_command_are_read_in_this_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,30 @@ def test_its_log_tells_what_it_follows_where_it_sends_and_what_was_delivered(
     assert said[-1].startswith("stopped after ")
 
 
+def test_sinks_given_as_addresses_get_what_their_filters_let_through(
+    steady: PrivateEngine, tmp_path: Path
+) -> None:
+    with SyslogReceiver() as receiver:
+        addresses = (
+            f"syslog+tcp://127.0.0.1:{receiver.port}?filter.name=run-*&keep=message.endswith('7')",
+            "console://?format=json&filter.name=other",
+            f"file://{tmp_path}/all.json?buffer.memory=1MiB",
+        )
+        with AgentProcess(tmp_path, steady.url, "", *addresses) as agent:
+            agent.until(lambda: len(receiver.messages) > 3)
+            agent.process.send_signal(signal.SIGHUP)
+            agent.until(lambda: "no sink and no route has changed" in agent.said)
+            seen = len(receiver.messages)
+            agent.until(lambda: len(receiver.messages) > seen + 3)
+            assert agent.stop() == 0
+            receiver.hear_out()
+        assert "sinks of the command line" in agent.said
+        assert {number % 10 for number in numbers(receiver.of(NAME))} == {7}
+        assert agent.entries == []
+        lines = (tmp_path / "all.json").read_text().splitlines()
+        assert len(lines) > 10 * (len(receiver.messages) - 1)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_and_a_start_lose_and_repeat_nothing(
     steady: PrivateEngine, tmp_path: Path, number: int

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pipeline.cli._options import add_allow_python
+from pipeline.cli._options import add_addresses, add_allow_python
 
 if TYPE_CHECKING:
     from pipeline.cli.check.live import Answer
@@ -44,13 +44,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argp
         help="text for people, or json for programs (default: text)",
     )
     add_allow_python(parser)
+    add_addresses(parser)
     return parser
 
 
 def main(args: argparse.Namespace) -> int:
     from pipeline.config import ConfigErrors, find, read
 
-    given = find(args.config, os.environ)
+    given = find(args.config, os.environ, args.addresses)
     overlooked = _overlooked(args, given)
     try:
         reading = read(given, os.environ, python=args.python)
@@ -62,6 +63,14 @@ def main(args: argparse.Namespace) -> int:
         warnings = [_json(problem, errors.file) for problem in overlooked]
         _print_json(file=errors.file, valid=False, errors=problems, warnings=warnings)
         return 2
+    if args.print:
+        from pipeline.cli._print import print_toml
+
+        return print_toml(given, reading)
+    if args.print:
+        from pipeline.cli._print import print_toml
+
+        return print_toml(given, reading)
     reading.warnings[:0] = overlooked
     answers: list[Answer] = []
     if args.live:
@@ -83,12 +92,10 @@ def _overlooked(args: argparse.Namespace, given: Given) -> list[Problem]:
 
     from pipeline.config import Problem
 
+    if args.config or args.addresses:
+        return []
     try:
-        if (
-            args.config
-            or not Path(NAME).is_file()
-            or any(one.samefile(NAME) for one in given.files)
-        ):
+        if not Path(NAME).is_file() or any(one.samefile(NAME) for one in given.files):
             return []
     except OSError:  # the file that is used does not exist
         pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.cli.completion.commands import Command, Option, Program, Value
-from pipeline.cli.completion.names import CONTAINERS, names
+from pipeline.cli.completion.names import CONTAINERS, addresses, names
 from pipeline.config.files import DEFAULT_FILE
 
 _SCRIPT = """\
@@ -63,7 +63,7 @@ _dockline() {
         elif [[ $word != -* && -z $command ]]; then
             command=$word
             _dockline_command "$command"
-        elif [[ $word != -* ]]; then
+        elif [[ $word != -* && $argument != many* ]]; then
             argument=
         fi
     done
@@ -74,8 +74,13 @@ _dockline() {
         value="choices $options"
     fi
     value=${value:-${many:-$argument}}
+    value=${value#many }
     case $value in
         choices*) value=${value#choices } ;;
+        addresses)
+            compopt -o nospace 2>/dev/null
+            value='@ADDRESSES@'
+            ;;
         files)
             compopt -o filenames 2>/dev/null
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
@@ -102,6 +107,7 @@ def script(program: Program) -> str:
         "VALUES": _values(program),
         "COMMANDS": _commands(program),
         "NAMES": names("$table", '"${files[@]}"'),
+        "ADDRESSES": " ".join(addresses(program)),
         "CONTAINERS": CONTAINERS,
         "DEFAULT": str(DEFAULT_FILE),
     }

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.config.address_reader import schemes
 from pipeline.encode.level import LEVELS
 
-Kind = Literal["choices", "files", "routes", "sinks", "containers", "text"]
+Kind = Literal["choices", "files", "routes", "sinks", "containers", "addresses", "text"]
 
 KINDS: dict[str, Kind] = {
     "FILE": "files",
@@ -17,6 +18,7 @@ KINDS: dict[str, Kind] = {
     "S": "sinks",
     "C": "containers",
     "CONTAINER": "containers",
+    "ADDRESS": "addresses",
 }
 """The kind of a value, by its name in the help (the metavar). Any other is free text."""
 
@@ -32,6 +34,7 @@ class Value:
     name: str
     """Its name in the help, such as FILE."""
     choices: tuple[str, ...] = ()
+    """Its words; of `addresses` their beginnings, such as `syslog+tls://`."""
     many: bool = False
     """Whether several may follow each other."""
 
@@ -102,7 +105,9 @@ def _value(action: argparse.Action) -> Value:
         return Value("choices", name, tuple(map(str, action.choices)))
     if name in SUGGESTED:
         return Value("choices", name, SUGGESTED[name])
-    return Value(KINDS.get(name, "text"), name, many=action.nargs in ("*", "+"))
+    many, kind = action.nargs in ("*", "+"), KINDS.get(name, "text")
+    beginnings = sorted(f"{one}://" for one in schemes()) if kind == "addresses" else ()
+    return Value(kind, name, tuple(beginnings), many)
 
 
 def _help(action: argparse.Action) -> str:

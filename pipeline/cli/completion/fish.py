@@ -91,7 +91,7 @@ def _option(option: Option) -> str:
 
 
 def _value(value: Value) -> str:
-    if value.kind == "choices":
+    if value.kind in ("choices", "addresses"):
         return f"-x -a {_quoted(' '.join(value.choices))}"
     return _KINDS[value.kind]
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pipeline.cli.completion.commands import Program
+
 CONTAINERS = "timeout 2 docker ps --format '{{.Names}}' 2>/dev/null"
 """Prints the names of running containers, one a line. It gives up after two seconds."""
+
+
+def addresses(program: Program) -> tuple[str, ...]:
+    """The beginnings of addresses, such as `syslog+tls://`, that any command takes."""
+    values = [one.argument for one in program.commands if one.argument is not None]
+    return next((one.choices for one in values if one.kind == "addresses"), ())
 
 
 def names(kind: str, files: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.cli.completion.commands import Command, Option, Program, Value
-from pipeline.cli.completion.names import CONTAINERS, names
+from pipeline.cli.completion.names import CONTAINERS, addresses, names
 from pipeline.config.files import DEFAULT_FILE
 
 _SCRIPT = """\
@@ -43,6 +43,8 @@ _dockline_containers() {
     compadd -a found
 }
 
+_dockline_addresses() { compadd -S '' -- @ADDRESSES@ }
+
 _dockline_commands() {
     local -a commands
     commands=(
@@ -80,6 +82,7 @@ def script(program: Program) -> str:
     filled = {
         "DEFAULT": str(DEFAULT_FILE),
         "NAMES": names("$1", "$files"),
+        "ADDRESSES": " ".join(addresses(program)),
         "CONTAINERS": CONTAINERS,
         "COMMANDS": "\n".join(f"        {_quoted(one)}" for one in commands),
         "OPTIONS": "\n".join(f"        {_option(one)} \\" for one in program.options),
@@ -94,7 +97,8 @@ def script(program: Program) -> str:
 def _arguments(command: Command) -> str:
     takes = [_option(option) for option in command.options]
     if command.argument is not None:
-        takes.append(_quoted(f"1:{_value(command.argument)}"))
+        place = "*" if command.argument.many else "1"
+        takes.append(_quoted(f"{place}:{_value(command.argument)}"))
     lines = " \\\n                ".join(takes)
     start = f"        {command.name})\n            _arguments \\\n"
     return f"{start}                {lines}\n            ;;"
