@@ -20,33 +20,46 @@ def main() -> int:
     parser.add_argument("--only", choices=KINDS, help="beside the source distribution")
     args = parser.parse_args()
     args.to.mkdir(parents=True, exist_ok=True)
-    found = [(version, interpreters.find(version)) for version in interpreters.supported()]
-    pythons = [one for _, one in found if isinstance(one, interpreters.Interpreter)]
-    left = [
-        f"a wheel for Python {version} alone: {one}"
-        for version, one in found
-        if isinstance(one, str)
-    ]
+    left: list[str] = []
     try:
         with wheels.tools() as tools:
             builder = wheels.Builder(args.to, tools)
             sdist = builder.sdist()
             _say(sdist)
             with wheels.unpacked(sdist) as tree:
-                if args.only in (None, "wheels"):
-                    for wheel in wheels.of_all(builder, tree, pythons):
-                        _say(wheel)
-                if args.only in (None, "deb"):
-                    if problem := deb.why_not():
-                        left.append(f"Debian's package: {problem}")
-                    else:
-                        _say(deb.build(builder, tree, args.to))
-    except (NotPortable, subprocess.CalledProcessError) as error:
+                if args.only != "deb":
+                    _build_wheels(builder, tree, left)
+                if args.only != "wheels":
+                    _build_deb(builder, tree, args.to, left)
+    except (NotPortable, OSError, subprocess.CalledProcessError) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     for one in left:
         print(f"dist: not built: {one}", file=sys.stderr)
     return 0
+
+
+def _build_wheels(builder: wheels.Builder, tree: Path, left: list[str]) -> None:
+    """Adds to `left` what cannot be built, and why."""
+    pythons = []
+    for version in interpreters.supported():
+        found = interpreters.find(version)
+        if isinstance(found, str):
+            left.append(f"a wheel for Python {version} alone: {found}")
+        else:
+            pythons.append(found)
+    if not pythons:
+        left.append("a wheel for any Python in C: no Python here has its headers")
+    for wheel in wheels.of_all(builder, tree, pythons):
+        _say(wheel)
+
+
+def _build_deb(builder: wheels.Builder, tree: Path, target: Path, left: list[str]) -> None:
+    """Adds to `left` why it cannot be built."""
+    if problem := deb.why_not():
+        left.append(f"Debian's package: {problem}")
+    else:
+        _say(deb.build(builder, tree, target))
 
 
 def _say(file: Path) -> None:

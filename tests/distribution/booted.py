@@ -44,7 +44,8 @@ ln -s /proc/self/fd dev/fd
 ln -s pts/ptmx dev/ptmx
 mkdir -p ".$2"
 mount --bind "$2" ".$2"
-ln -s "$2/docker.sock" run/docker.sock
+touch run/docker.sock
+mount --bind "$2/docker.sock" run/docker.sock
 pivot_root . mnt
 umount -l /mnt
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \\

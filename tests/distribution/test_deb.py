@@ -136,7 +136,7 @@ def test_a_bad_configuration_is_said_and_not_tried_again(started: Booted) -> Non
 
 
 def test_with_one_capability_it_reads_log_files(started: Booted, engine: PrivateEngine) -> None:
-    assert "not from files" in journal(started)
+    eventually(lambda: "not from files" in journal(started))
     readme = started.check("cat", "/usr/share/doc/dockline/README.Debian")
     allowed = re.findall(r"^ +(\w+=CAP_DAC_READ_SEARCH)$", readme, re.MULTILINE)
     assert len(allowed) == 2
@@ -147,7 +147,7 @@ def test_with_one_capability_it_reads_log_files(started: Booted, engine: Private
     started.check("systemctl", "daemon-reload")
     started.check("systemctl", "restart", "dockline")
     before = eventually(lambda: ticks(started))[-1]
-    eventually(lambda: ticks(started)[-1] > before + 20)
+    eventually(lambda: ticks(started)[-1] > before + 100)  # it has connected long since
     invocation = started.check("systemctl", "show", "-P", "InvocationID", "dockline")
     said = started.check("journalctl", "--no-pager", f"_SYSTEMD_INVOCATION_ID={invocation}")
     assert " dockline 0." in said
