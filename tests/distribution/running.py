@@ -33,7 +33,7 @@ def run(dockline: Path, engine: DockerClient, folder: Path) -> str:
     """
     folder.mkdir()
     name = f"speaks-{os.getpid()}-{folder.name}"
-    said = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; done"
+    said = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; done; sleep 600"
     started = ("run", "--detach", "--network", "none", "--name", name, "busybox:local")
     engine.docker(*started, "sh", "-c", said)
     (folder / "dockline.toml").write_text(CONFIG.format(name=name, folder=folder))
