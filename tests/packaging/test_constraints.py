@@ -36,6 +36,7 @@ def asked(requirements: list[str | dict[str, str]]) -> set[str]:
         ("constraints.txt", PROJECT["project"]["dependencies"]),
         ("constraints-all.txt", PROJECT["project"]["dependencies"] + SHIPPED),
         ("constraints-build.txt", GROUPS["build"]),
+        ("constraints-docs.txt", GROUPS["docs"]),
         ("constraints-dev.txt", GROUPS["dev"] + GROUPS["build"]),
     ],
 )
