@@ -120,12 +120,8 @@ async def test_opensearch_has_them() -> None:
     assert server.messages == LINES
 
 
-@pytest.mark.parametrize(
-    ("store", "host"), [("OpenTelemetry Collector", "collector"), ("Grafana Alloy", "alloy")]
-)
-async def test_what_speaks_otlp_has_them(victorialogs: VictoriaLogs, store: str, host: str) -> None:
-    to = victorialogs.url + "/insert/opentelemetry"
-    await send(store, **{host: to})
+async def test_what_speaks_otlp_has_them(victorialogs: VictoriaLogs) -> None:
+    await send("OpenTelemetry Collector", collector=victorialogs.url + "/insert/opentelemetry")
     victorialogs.until("*", 2)
     (found,) = victorialogs.query("status:=503")
     assert found["container.name"] == "api"
