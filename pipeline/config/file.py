@@ -18,6 +18,7 @@ from pipeline.config.one_line import Addresses
 from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, by_place
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
+from pipeline.config.stage_advice import errors_of_routes
 from pipeline.config.substitute import Substituted, substitute, without_defaults
 from pipeline.config.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
 from pipeline.model.component import Python
@@ -124,6 +125,8 @@ def _combine(
     check_names(tree, report)
     _check_either(texts, merged, report)
     if report.errors:
+        unreported = ProblemReport(name, report.places, report.hidden)
+        errors_of_routes(tree, Converter(unreported, python).convert, report)
         explain_unsubstituted(tree, report)
         raise ConfigErrors(name, report.errors)
     advise(config, tree, report)

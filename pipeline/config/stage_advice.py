@@ -6,14 +6,14 @@ No stage is known here by name: stages describe themselves in `Stage.effect`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from pipeline.config.components import hides_something
+from pipeline.config.components import Convert, hides_something
 from pipeline.config.field_advice import FieldAdvice, near
 from pipeline.config.known import Known, of_all
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted
-from pipeline.config.settings import Config, RouteConfig, StageConfig
+from pipeline.config.settings import FEED, Config, RouteConfig, StageConfig
 from pipeline.config.wording import listed, toml
 from pipeline.expression.truth import never_true, opposite
 from pipeline.model import registry
@@ -32,6 +32,26 @@ def advise_all(config: Config, tree: dict[str, Any], report: ProblemReport) -> N
         start = of_all(before) if before else at_start(route, config)
         path = ("routes", name)
         ends[name] = advise_stages(route, config, tree["routes"][name], path, report, start)
+
+
+def errors_of_routes(tree: dict[str, Any], convert: Convert, report: ProblemReport) -> None:
+    """Adds what stages can't do to the errors of a file that has others, so that all are found.
+
+    Only routes without errors of their own are looked at, and nothing is certain about what comes
+    from others. `convert` converts a value without a report.
+    """
+    tables = tree["routes"] if isinstance(tree.get("routes"), dict) else {}
+    found = {name: convert(table, RouteConfig, ("routes", name)) for name, table in tables.items()}
+    routes = {name: route for name, route in found.items() if isinstance(route, RouteConfig)}
+    ways = [table.get("to") for table in tables.values() if isinstance(table, dict)]
+    fed = [str(way).removeprefix(FEED) for to in ways if isinstance(to, list) for way in to]
+    sources = dict.fromkeys(tree["sources"]) if isinstance(tree.get("sources"), dict) else {}
+    config = Config(routes=routes, sources=cast(Any, sources))
+    own = ProblemReport(report.file, report.places, report.hidden)
+    for name, route in routes.items():
+        start = Known(made=None) if name in fed else at_start(route, config)
+        advise_stages(route, config, tables[name], ("routes", name), own, start)
+    report.errors += own.errors
 
 
 def at_start(route: RouteConfig, config: Config) -> Known:

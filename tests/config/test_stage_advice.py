@@ -271,3 +271,37 @@ def test_a_star_at_the_end_of_a_text_is_warned_of() -> None:
     (problem,) = said(route(PARSE, "{ drop = \"path == '/health*'\" }"))
     assert problem.endswith('== takes * literally; write startswith(path, "/health")')
     assert said(route(PARSE, "{ drop = \"accept in ('*/*', '*')\" }")) == []
+
+
+# --------------------------------------------------------------------- beside other errors
+
+
+def test_such_errors_are_printed_beside_others() -> None:
+    warn = "{ keep = \"level == 'warn'\" }"
+    other = "[logs]\nstart = 'never'\n[routes.bad]\nto = ['nowhere']\nstages = [{ keep = '=' }]\n"
+    problems = found(route(LEVEL, warn) + other)
+    assert [(one.line, one.path) for one in problems] == [
+        (6, "routes.r.stages[1].keep"),
+        (9, "logs.start"),
+        (11, "routes.bad.to[0]"),
+        (12, "routes.bad.stages[0].keep"),
+    ]
+    beside = f"[routes.r2]\nto = ['console']\nstages = [{LEVEL}, {warn}]\n"
+    problems = found(fed(warn, "{ pars = 1 }") + beside)
+    assert [one.path for one in problems] == [
+        "routes.a0.stages[0].pars",
+        "routes.r2.stages[1].keep",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "routes = 3", "[routes]\nr = 3", "[routes.r]\nto = 3\nstages = 4", "sources = 4",
+        "[routes.a]\nto = ['route:b']\n[routes.b]\nto = ['route:a']",
+        "[routes.a]\nto = [3, {}]\n[routes.b]\nto = 5", "[[routes]]\nto = ['a']",
+        "[routes.r]\nto = ['route:r']\nstages = [{ keep = 'env == prod' }]",
+    ],
+)  # fmt: skip
+def test_a_file_with_whatever_errors_is_read_to_its_end(text: str) -> None:
+    assert is_error(text)
