@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, Literal
 
@@ -23,9 +24,14 @@ def names(kind: Kind) -> list[str]:
     Packages don't count (Docker is a source without a table), nor do modules with a leading
     underscore (they are shared by several components).
     """
-    package = importlib.import_module(f"pipeline.{kind}")
-    found = pkgutil.iter_modules(package.__path__)
-    return sorted(one.name for one in found if not one.ispkg and not one.name.startswith("_"))
+    return list(_modules(tuple(importlib.import_module(f"pipeline.{kind}").__path__)))
+
+
+@lru_cache(maxsize=8)
+def _modules(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of the modules in these folders. Read once: a file names a component per stage."""
+    found = pkgutil.iter_modules(folders)
+    return tuple(sorted(o.name for o in found if not o.ispkg and not o.name.startswith("_")))
 
 
 def module(kind: Kind, name: str) -> ModuleType:
