@@ -9,10 +9,11 @@ from pipeline.config.components import inside
 from pipeline.config.known import Known
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted, quote
-from pipeline.config.wording import nearest, toml
+from pipeline.config.wording import nearest
 from pipeline.expression.scope import FACTS
 from pipeline.expression.values import number
 from pipeline.model.component import FieldUse
+from pipeline.support.quoted import quoted
 
 _ORDER: Final = ("<", "<=", ">", ">=")
 _EQUALITY: Final = ("==", "!=", "in", "not in")
@@ -42,16 +43,16 @@ class FieldAdvice:
                 word, path = found
                 if (said := word(one.value)) != one.value:
                     by = near(path, self._place)
-                    message = f"{use.written} is never {toml(one.value)} here: {by} makes it "
-                    hint = f"write {toml(said)}"
-                    self._report.error(where, f"{message}{toml(said)}", hint, column=one.column)
+                    message = f"{_name(use)} is never {quoted(one.value)} here: {by} makes it "
+                    hint = f"write {quoted(said)}"
+                    self._report.error(where, f"{message}{quoted(said)}", hint, column=one.column)
             elif one.operator in _EQUALITY and _STAR.fullmatch(str(one.value)):
-                hint = f"write startswith({use.written}, {toml(one.value[:-1])})"
+                hint = f"write startswith({_name(use)}, {quoted(one.value[:-1])})"
                 message = f"{one.operator} takes * literally"
                 self._report.warning(where, message, hint, column=one.column)
             elif one.operator in _ORDER and _is_number_in_quotes(one.value):
                 message = 'two texts are compared as texts, in which "99" is more than "500"'
-                hint = f"write {use.written} {one.operator} {one.value.strip()}"
+                hint = f"write {_name(use)} {one.operator} {one.value.strip()}"
                 self._report.warning(where, message, hint, column=one.column)
 
     def of_field(self, use: FieldUse) -> None:
@@ -66,7 +67,7 @@ class FieldAdvice:
                 self._report.error(where, message, hint, column=use.column)
                 return
         elif use.bare and not known.named & names:
-            message = f"{use.bare} is compared with a field {quote(use.written)}"
+            message = f"{quote(use.bare)} is compared with a field {quote(use.written)}"
             hint = f'for the text write "{use.written}", for the field fields["{use.written}"]'
             self._report.warning(where, message, hint, column=use.column)
             return
@@ -74,7 +75,7 @@ class FieldAdvice:
             path, new = lost
             became = f"renames it to {quote(new)}" if new else "removes it"
             message = f"no entry has a field {quote(use.written)} here: {near(path, self._place)} "
-            hint = f"write {new}" if new else "put what reads it before that stage"
+            hint = f"write {quote(new)}" if new else "put what reads it before that stage"
             self._report.warning(where, f"{message}{became}", hint, column=use.column)
         elif known.made is not None and not known.made & names:
             message = f"no stage before this one makes a field {quote(use.written)}"
@@ -85,6 +86,12 @@ class FieldAdvice:
 
     def _where(self, use: FieldUse) -> Path:
         return (*self._place, *inside(self._value, use.key))
+
+
+def _name(use: FieldUse) -> str:
+    """A field as an expression has it."""
+    plain = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", use.written, re.ASCII)
+    return use.written if plain else f"fields[{quoted(use.written)}]"
 
 
 def _is_number_in_quotes(value: Any) -> bool:

@@ -7,7 +7,6 @@ before an expression is found by `config.advice`.
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,6 +16,7 @@ from pipeline.expression import severity
 from pipeline.expression.scope import EntryScope, Scope
 from pipeline.expression.syntax import ExpressionText, Keys, keys_of, literal_of
 from pipeline.model.errors import ConfigError
+from pipeline.support.quoted import quoted
 
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _MIRRORED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
@@ -53,7 +53,7 @@ def refuse_constants(tree: ast.expr, source: ExpressionText) -> None:
     """Raises `ConfigError` for a condition such as `level == "a" or "b"`, which is always true, and
     for `level != "a" or level != "b"`, which is true of every level."""
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        raise source.error(f"{_json(tree.value)} {_SAME}; compare it with a field", tree)
+        raise source.error(f"{quoted(tree.value)} {_SAME}; compare it with a field", tree)
     nodes = [tree]
     while nodes:
         node = nodes.pop()
@@ -75,27 +75,23 @@ def _refuse_either_unequal(parts: list[ast.expr], source: ExpressionText) -> Non
             case ast.Compare(left=left, ops=[ast.NotEq()], comparators=[ast.Constant(value=value)]):
                 keys = keys_of(left)
                 if keys and unequal.setdefault(keys, value) != value:
-                    name, values = ".".join(map(str, keys)), (unequal[keys], value)
-                    listed = ", ".join(map(_json, values))
+                    name, values = ast.unparse(left), (unequal[keys], value)
+                    listed = ", ".join(map(quoted, values))
                     message = f"every {name} is unequal to one of these; write {name} not in"
                     raise source.error(f"{message} ({listed})", part)
 
 
 def _constant(node: ast.BoolOp, value: object) -> str:
     """The message about a literal that is a part of an `and` or `or`."""
-    message = f"{_json(value)} {_SAME}"
+    message = f"{quoted(value)} {_SAME}"
     match node.values[0]:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as operator], comparators=[right]):
-            name, other = ".".join(map(str, keys_of(left))), literal_of(right)
+            name, other = keys_of(left) and ast.unparse(left), literal_of(right)
             is_or, is_equal = isinstance(node.op, ast.Or), isinstance(operator, ast.Eq)
             if name and other is not None and is_or is is_equal:
                 symbol = "in" if is_equal else "not in"
-                return f"{message}; write {name} {symbol} ({_json(other)}, {_json(value)})"
+                return f"{message}; write {name} {symbol} ({quoted(other)}, {quoted(value)})"
     return f"{message}; compare it with a field"
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def refuse_affix(function: str, arguments: list[ast.expr], scope: Scope) -> None:
@@ -106,7 +102,7 @@ def refuse_affix(function: str, arguments: list[ast.expr], scope: Scope) -> None
     for one in _texts(arguments[1]):
         if one.startswith(begin):
             rest = one.replace("/", "", 1)
-            raise ConfigError(f'a container\'s name has no slash here; write "{rest}"')
+            raise ConfigError(f"a container's name has no slash here; write {quoted(rest)}")
 
 
 def _mirrored(operator: ast.cmpop) -> ast.cmpop:
@@ -143,7 +139,7 @@ def _refuse_values(node: ast.expr, other: ast.expr, scope: Scope) -> None:
     for text in _texts(other) if known else ():
         if known and text not in known:
             choices = ", ".join(f'"{one}"' for one in known if one)
-            raise ConfigError(f'{keys[0]} is never "{text}"; it is one of {choices}')
+            raise ConfigError(f"{keys[0]} is never {quoted(text)}; it is one of {choices}")
     if fact := scope.fact(keys):
         _refuse_fact(fact, other)
 
@@ -151,9 +147,9 @@ def _refuse_values(node: ast.expr, other: ast.expr, scope: Scope) -> None:
 def _refuse_fact(fact: str, other: ast.expr) -> None:
     for text in _texts(other):
         if fact == "name" and text.startswith("/"):
-            raise ConfigError(f'a container\'s name has no slash here; write "{text[1:]}"')
+            raise ConfigError(f"a container's name has no slash here; write {quoted(text[1:])}")
         if fact == "id" and _SHORT_ID.fullmatch(text):
-            raise ConfigError(f'an id has {_ID} characters; write startswith(id, "{text}")')
+            raise ConfigError(f"an id has {_ID} characters; write startswith(id, {quoted(text)})")
         if "*" in text:
             raise ConfigError(f"== takes * literally; {_without_star(fact, text)}")
     if isinstance(other, ast.Constant) and other.value is None:
@@ -163,9 +159,9 @@ def _refuse_fact(fact: str, other: ast.expr) -> None:
 def _without_star(fact: str, text: str) -> str:
     """What to write for a comparison with a pattern such as `api-*`."""
     if text.count("*") == 1 and text.endswith("*"):
-        return f'write startswith({fact}, "{text[:-1]}")'
+        return f"write startswith({fact}, {quoted(text[:-1])})"
     if text.count("*") == 1 and text.startswith("*"):
-        return f'write endswith({fact}, "{text[1:]}")'
+        return f"write endswith({fact}, {quoted(text[1:])})"
     pattern = ".*".join(map(re.escape, text.split("*")))
     return f'write matches({fact}, r"^{pattern}$")'
 

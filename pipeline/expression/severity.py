@@ -7,7 +7,6 @@ Texts and numbers have another order: "critical" is less than "error", pino's 50
 from __future__ import annotations
 
 import ast
-import json
 from typing import Any, Final
 
 from pipeline.encode.level import LEVELS, UNKNOWN, at_least, severity_of
@@ -15,6 +14,7 @@ from pipeline.expression.code import Code, Namespace
 from pipeline.expression.syntax import Keys
 from pipeline.model.errors import ConfigError
 from pipeline.support.mistyped import meant
+from pipeline.support.quoted import quoted
 
 USAGE: Final = 'at_least(level, "error")'
 NAMES: Final[tuple[Keys, ...]] = (("level",), ("log", "level"))
@@ -48,8 +48,7 @@ def build(namespace: Namespace, arguments: tuple[Code, ...]) -> Code:
     if severity == UNKNOWN:
         near = meant(str(level.literal)[:_LONGEST], LEVELS)
         hint = f'did you mean "{near}"?' if near else f"there are {', '.join(LEVELS)}"
-        written = json.dumps(level.literal, ensure_ascii=False)
-        raise ConfigError(f"there is no level {written}; {hint}")
+        raise ConfigError(f"there is no level {quoted(level.literal)}; {hint}")
     known = namespace.constant(_AtLeast(severity))
     x = namespace.fresh()  # 70 ns for a usual spelling, as much as for the whole column at once
     number = f"type({x}) in NUMBERS and {known}[{x}]"

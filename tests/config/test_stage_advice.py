@@ -149,8 +149,8 @@ def test_one_that_a_stage_may_make_is_warned_of_and_can_be_said_to_be_a_field() 
     text = route(PARSE, '{ keep = "env == prod" }')
     assert not is_error(text)
     assert said(text) == [
-        'routes.r.stages[1].keep: env is compared with a field "prod"; for the text write "prod", '
-        'for the field fields["prod"]'
+        'routes.r.stages[1].keep: "env" is compared with a field "prod"; for the text write '
+        '"prod", for the field fields["prod"]'
     ]
     assert said(route(PARSE, "{ keep = \"env == fields['prod'] and size < most\" }")) == []
     assert said(route(PARSE, "{ set = { prod = 'a' } }", '{ keep = "env == prod" }')) == []
@@ -167,7 +167,7 @@ def test_a_field_that_was_removed_or_renamed_before_is_warned_of() -> None:
     ]
     assert said(route(PARSE, "{ rename = { level = 'severity' } }", keep)) == [
         'routes.r.stages[2].keep: no entry has a field "level" here: stages[1].rename renames it '
-        'to "severity"; write severity'
+        'to "severity"; write "severity"'
     ]
     assert said(route(PARSE, '{ remove = ["level"] }', LEVEL, keep)) == []
     assert said(route(PARSE, '{ remove = ["level"] }', '{ shout = "a" }', keep)) == []
@@ -265,6 +265,16 @@ def test_a_number_in_quotes_that_is_ordered_is_warned_of() -> None:
     ]
     for fine in ("status == '500'", "time < '2026'", "'b' < name", "status >= 500"):
         assert said(route(PARSE, f'{{ keep = "{fine}" }}')) == []
+
+
+def test_odd_names_and_values_are_written_so_that_they_can_be_copied() -> None:
+    (problem,) = said(route(PARSE, "{ keep = \"fields['a-b'] >= '500'\" }"))
+    assert problem.endswith('write fields["a-b"] >= 500')
+    (problem,) = said(route(LEVEL, r"""{ keep = "level == '\\u001b[31mx' or level == 'ERR'" }"""))
+    assert problem.endswith('write "error"')
+    text = route('{ level = { default = "info" } }', r"""{ keep = "level == '\u001b[31mx'" }""")
+    (problem,) = said(text)
+    assert 'level is never "\\u001b[31mx" here' in problem
 
 
 def test_a_star_at_the_end_of_a_text_is_warned_of() -> None:

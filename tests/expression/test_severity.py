@@ -73,7 +73,7 @@ def test_a_search_of_the_tap_finds_the_same(least: str) -> None:
         ("at_least(level, 'critcal')", 16, 'no level "critcal"; did you mean "critical"?'),
         ("at_least(level, 'loud')", 16, "there are emergency, alert, critical, error"),
         ("at_least(level, 7.5)", 16, "there is no level 7.5"),
-        ("at_least(level, True)", 16, "there is no level true"),
+        ("at_least(level, True)", 16, "there is no level True"),
         ("at_least(level, error)", 16, "the level is one text in quotes"),
         ("at_least(level, ('error', 'alert'))", 16, "the level is one text in quotes"),
         ("at_least('error', level)", 18, "the field comes first"),
