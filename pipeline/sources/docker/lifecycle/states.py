@@ -28,7 +28,8 @@ from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.lifecycle import words
 
 MOST_STATES: Final = 20_000
-"""Containers whose state is known at most; the one heard of longest ago goes first."""
+"""Containers whose state is known at most. Of those that do not run, the one heard of longest ago
+goes first."""
 OOM_AGAIN: Final = 2.0
 """Seconds in which `oom` events with nothing in between count as one: the Engine sends one for each
 process that the kernel ends, and for each look at the control group."""
@@ -104,10 +105,20 @@ class States:
         if known is None:
             known = self._known[container_id] = _Known()
             if len(self._known) > MOST_STATES:
-                self._known.popitem(last=False)
+                self._make_room()
         else:
             self._known.move_to_end(container_id)
         return known
+
+    def _make_room(self) -> None:
+        """Forgets the oldest that does not run. Those that run are put behind the others, so that
+        each is looked at once."""
+        for _ in range(MOST_STATES):
+            key, known = next(iter(self._known.items()))
+            if not known.state.runs:
+                break
+            self._known.move_to_end(key)
+        self._known.popitem(last=False)
 
     # ---------------------------------------------------------------------------- events
 

@@ -324,14 +324,29 @@ def test_asking_for_containers_that_are_unknown_forgets_no_other() -> None:
     assert states.of(ID).state == "running"
 
 
+def of(number: int, action: str) -> dict[str, Any]:
+    return {**event(action), "Actor": {"ID": f"{number:064}", "Attributes": {}}}
+
+
 def test_the_one_heard_of_longest_ago_makes_room() -> None:
     states = States()
     for number in range(MOST_STATES):
-        states.observe({**event("start"), "Actor": {"ID": f"{number:064}", "Attributes": {}}})
-    states.observe({**event("pause"), "Actor": {"ID": f"{0:064}", "Attributes": {}}})
+        states.observe(of(number, "die"))
+    states.observe(of(0, "create"))
     states.observe(event("start"))
     known = [states.of(f"{number:064}").state for number in (0, 1, 2)]
-    assert known == ["paused", "", "running"]
+    assert known == ["created", "", "exited"]
+
+
+def test_those_that_run_are_known_however_many_others_there_are() -> None:
+    """As on a host with 30,000 that ended, while the page lists them all."""
+    states = States()
+    for number in range(100):
+        states.observe(of(number, "start"))
+    for number in range(100, MOST_STATES + 10_000):
+        states.observe(of(number, "die"))
+    assert all(states.of(f"{number:064}").runs for number in range(100))
+    assert len(states._known) == MOST_STATES
 
 
 @pytest.mark.parametrize("created", [float("inf"), 10**400, -1, "soon", None])
