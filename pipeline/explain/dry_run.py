@@ -85,6 +85,8 @@ class Entry:
     number: int
     """Its `event.sequence`: the number of its (first) line, from 1."""
     json: dict[str, Any]
+    batch: Batch = field(repr=False, compare=False)
+    """The entry by itself."""
 
 
 class DryRun:
@@ -313,8 +315,8 @@ def _entries(batches: Iterable[Batch]) -> Iterable[Entry]:
     encoder = JsonEncoder()
     for batch in batches:
         lines = encoder.encode([batch]).splitlines()
-        for number, line in zip(batch.sequences, lines, strict=True):
+        for row, (number, line) in enumerate(zip(batch.sequences, lines, strict=True)):
             try:
-                yield Entry(number, json.loads(line))
+                yield Entry(number, json.loads(line), batch.pick([row]))
             except RecursionError:
                 raise DocklineError("an entry is nested too deeply to be shown") from None

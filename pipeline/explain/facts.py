@@ -13,7 +13,9 @@ from pipeline.config.selection import Selection
 from pipeline.config.settings import SORTS
 from pipeline.config.wording import listed
 from pipeline.explain.dry_run import DryRun, Entry, Line, Snapshot, Step
+from pipeline.explain.previews import Previews
 from pipeline.explain.reasons import not_followed, not_taken, not_understood
+from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.records import MISSING
 
@@ -49,7 +51,8 @@ def explained(reading: ConfigFile, found: Found, lines: Sequence[Line]) -> Facts
         config, ways = with_ways(reading.config, facts["routes"])
         to = {name: sinks(config, name) for name in ways}
         facts["lines"] = concealed(
-            of_lines(to, config, found.container, lines)["lines"], reading.conceal
+            of_lines(to, config, found.container, lines, Previews(reading))["lines"],
+            reading.conceal,
         )
     return facts
 
@@ -91,11 +94,13 @@ def of_lines(
     config: Config,
     container: Container,
     lines: Sequence[Line],
+    preview: Callable[[str, Batch], str] = lambda sink, batch: "",
 ) -> Facts:
     """What these routes of the configuration do with lines, and which stages began afresh for that.
 
-    `ways`: the routes, each with what it leads to (see `sinks`). Nothing is concealed. Raises
-    `DocklineError` when a stage fails, which is a bug in it.
+    `ways`: the routes, each with what it leads to (see `sinks`). `preview(sink, batch)` is what the
+    sink of this name would send of it. Nothing else is concealed. Raises `DocklineError` when a
+    stage fails, which is a bug in it.
     """
     runs = {name: DryRun(name, config, container) for name in ways}
     entries = {name: dry_run.run(lines) for name, dry_run in runs.items()}
@@ -105,7 +110,13 @@ def of_lines(
                 "line": line.text.decode("utf-8", "replace"),
                 "stream": line.stream,
                 "routes": [
-                    _way(name, ways[name], dry_run.steps(number), _entry(entries[name], number))
+                    _way(
+                        name,
+                        ways[name],
+                        dry_run.steps(number),
+                        _entry(entries[name], number),
+                        preview,
+                    )
                     for name, dry_run in runs.items()
                 ],
             }
@@ -194,14 +205,25 @@ def _entry(entries: Sequence[Entry], number: int) -> Entry | None:
     return next((entry for entry in entries if entry.number == number), None)
 
 
-def _way(name: str, to: Sequence[Facts], steps: Sequence[Step], entry: Entry | None) -> Facts:
-    """What a route did with one line."""
+def _way(
+    name: str,
+    to: Sequence[Facts],
+    steps: Sequence[Step],
+    entry: Entry | None,
+    preview: Callable[[str, Batch], str],
+) -> Facts:
+    """What a route did with one line, and what sinks would send of it."""
     return {
         "route": name,
         "stages": [_step(step) for step in steps],
         "entry": entry.json if entry else None,
-        "to": list(to) if entry else [],
+        "to": [_sent(sink, entry.batch, preview) for sink in to] if entry else [],
     }
+
+
+def _sent(sink: Facts, batch: Batch, preview: Callable[[str, Batch], str]) -> Facts:
+    text = preview(sink["name"], batch)
+    return {**sink, "sends": text} if text else sink
 
 
 def _step(step: Step) -> Facts:

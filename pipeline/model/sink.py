@@ -119,6 +119,11 @@ class Sink(ABC, Generic[Data]):
         `Payload.refused`.
         """
 
+    def preview(self, batch: Batch) -> str:
+        """What would be sent for the entries of `batch`, as text for `dockline explain`. Empty for
+        a sink whose form is always the same, or nothing to read."""
+        return ""
+
     @abstractmethod
     async def send(self, payload: Payload[Data]) -> None:
         """Sends a payload. Returns when the destination has taken it, as far as its protocol can

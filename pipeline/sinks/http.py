@@ -43,7 +43,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 import msgspec
 
@@ -166,7 +166,7 @@ class HttpSink(OverHttp[SplitRetry]):
             longest=LONGEST_STATUS,
             whole=config.success is not None,
         )
-        self._asks_by_get = plain
+        self._is_plain = plain
         self._method = config.method
         self._json = JsonEncoder(host=context.host)
         form = _Forming(config)
@@ -187,7 +187,7 @@ class HttpSink(OverHttp[SplitRetry]):
 
     def reached(self) -> str:
         reached, status = super().reached(), self._http.status
-        if self._asks_by_get and status in (403, 404):
+        if self._is_plain and status in (403, 404):
             return f"{reached}, which answers {status} to GET"
         return reached
 
@@ -199,9 +199,9 @@ class HttpSink(OverHttp[SplitRetry]):
             whole = self._json.encode(batches)
             data = SplitRetry(whole, batches, lines, evidence=self._evidence)
             return Payload(data, sum(map(len, batches)), len(whole))
-        return self._encode_each(batches)
+        return cast(Payload[SplitRetry], self._encode_each(batches))
 
-    def _encode_each(self, batches: Sequence[Batch]) -> Payload[SplitRetry]:
+    def _encode_each(self, batches: Sequence[Batch]) -> Payload[LimitedRequests]:
         found: list[bytes] = []
         refused: list[tuple[Batch, int, str]] = []
         room = self._form.room()
@@ -221,6 +221,15 @@ class HttpSink(OverHttp[SplitRetry]):
 
     def _lines(self, batch: Batch) -> list[bytes]:
         return self._json.encode([batch]).split(b"\n")[:-1]
+
+    def preview(self, batch: Batch) -> str:
+        if self._is_plain:
+            return ""
+        payload = self._encode_each([batch])
+        return "\n".join([
+            *(" ".join(body.decode("utf-8", "replace").split()) for body in payload.data.bodies()),
+            *(f"refused: {reason}" for _, _, reason in payload.refused),
+        ])  # fmt: skip
 
     async def send(self, payload: Payload[SplitRetry]) -> None:
         await payload.data.send(payload, self._post)

@@ -45,6 +45,14 @@ class LimitedRequests(SplitRetry):
         self._form = form
         self._pieces: list[bytes] = pieces
 
+    def bodies(self) -> list[bytes]:
+        """The bodies of all requests, in order."""
+        pieces = self._pieces
+        return [
+            self._form.body([pieces[index] for index in some])
+            for some in self.divide(range(len(pieces)))
+        ]
+
     def join(self, pieces: Sequence[bytes]) -> bytes:
         return self._form.body(pieces)
 

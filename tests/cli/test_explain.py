@@ -136,6 +136,18 @@ def test_what_each_stage_does_to_a_line_and_where_it_goes(
     ]
 
 
+def test_what_a_sink_is_told_to_send_is_shown(
+    write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = '{{"text": "{container.name}: {message}"}}'
+    config = write(f"""[sinks.chat]\ntype = "http"\nurl = "http://h/x"\ntemplate = '{template}'""")
+    assert main(["explain", "-c", config, "--name", "a", "--line", 'say "hi"\x1b']) == 0
+    assert out(capsys)[-2:] == [
+        "    → chat (http)",
+        '      chat is sent {"text": "a: say \\"hi\\"\\u001b"}',
+    ]
+
+
 def test_a_line_that_is_split_is_followed_by_one_of_its_parts(
     write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

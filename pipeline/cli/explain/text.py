@@ -72,6 +72,9 @@ def _lines(facts: Facts, paint: Paint) -> Iterator[str]:
             if way["entry"] is not None:
                 sinks = [f"{sink['name']} ({sink['type']})" for sink in way["to"]]
                 yield f"    → {paint('green', ', '.join(sinks))}"
+                for sink in way["to"]:
+                    for text in sink.get("sends", "").splitlines():
+                        yield f"      {sink['name']} is sent {_text(text)}"
 
 
 def _stage(stage: Facts, width: int, paint: Paint) -> Iterator[str]:
