@@ -7,11 +7,22 @@ import asyncio
 import itertools
 import json
 import logging
+import random
+from typing import Any
 
 import pytest
 
 from pipeline.accounting.envelope import Envelope
-from pipeline.model.component import BatchConfig, BufferConfig, Rate, SecretURL, Size, TemplateText
+from pipeline.model.component import (
+    BatchConfig,
+    BufferConfig,
+    Duration,
+    Rate,
+    RetryConfig,
+    SecretURL,
+    Size,
+    TemplateText,
+)
 from pipeline.sinks.http import LimitsConfig
 from pipeline.testing.builders import batch
 from tests.delivery.sending import numbers, sending, until
@@ -82,6 +93,43 @@ async def test_after_a_stop_only_the_request_that_was_not_answered_comes_again()
                 assert sent.output.offer(Envelope(batch(str(number), start=number)))
             await until(lambda: len(to.requests) >= 4)
             assert sent.delivered >= len(to.requests) - 1
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "each": {},
+    "array": {"format": "array", "limits": LimitsConfig(entries=7, bytes=Size(1500))},
+    "string": {"wrap": TemplateText('{{"text": "{entries}"}}'), "limits": LimitsConfig(entries=30)},
+    "lines": {"format": "lines", "template": TemplateText("{message}")},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_whatever_it_answers_each_entry_is_taken_once(form: str) -> None:
+    chance, taken = random.Random(form), list[int]()
+    failures = [
+        answer(429, Retry_After="0"),
+        answer(503),
+        answer(500),
+        answer(404),
+        answer(302, Location="http://elsewhere.example.com/"),
+        b"",
+        b"HTTP/1.1 5",
+    ]
+
+    def judge(request: Request) -> bytes:
+        if chance.random() < 0.35:
+            return chance.choice(failures)
+        taken.extend(numbers(request.body))
+        half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+        return half if chance.random() < 0.1 else OK
+
+    quick = RetryConfig(initial=Duration(0.001), max=Duration(0.01))
+    options = {"template": TemplateText('{{"text": "{message}"}}'), "retry": quick, **FORMS[form]}
+    async with http_receiver(judge) as to, sending("http", url=to.url, **options) as sent:
+        sent.lines(200)
+        await until(lambda: sent.settled == 200)
+        assert sent.delivered == 200
+    assert sorted(taken) == list(range(200))
 
 
 async def test_its_address_and_keys_are_in_no_text_that_anybody_sees(

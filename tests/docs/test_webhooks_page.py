@@ -18,7 +18,8 @@ from pipeline.cli import main
 from pipeline.cli.test import cases
 from pipeline.config.file import ConfigFile, parse
 from pipeline.config.settings import CaseLine
-from pipeline.explain.dry_run import DryRun
+from pipeline.explain.dry_run import DryRun, Line
+from pipeline.explain.facts import Found, explained
 from pipeline.expression import compile_json
 from pipeline.model import registry
 from pipeline.model.batch import Batch
@@ -199,6 +200,15 @@ async def test_the_service_takes_what_it_sends_whatever_the_text(recipe: str) ->
     assert [shown(recipe, taken) for taken in service.taken] == TEXTS
     assert (payload.entries, payload.refused) == (len(TEXTS), [])
     assert all(200 <= status < 300 for status in service.answers)
+
+
+def test_what_slack_is_sent_is_on_the_page() -> None:
+    section = PAGE.partition("## Slack")[2].partition("\n## ")[0]
+    (body,) = re.findall(r"```json\n(.*?)\n```", section, re.DOTALL)
+    config = reading("Slack")
+    facts = explained(config, Found(Container("1" * 64, "web", "")), [Line(b'ERROR no "db"')])
+    (sink,) = facts["lines"][0]["routes"][0]["to"]
+    assert sink["sends"] == body
 
 
 @pytest.mark.parametrize("recipe", SERVICES)
