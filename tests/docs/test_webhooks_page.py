@@ -21,6 +21,7 @@ from pipeline.config.settings import CaseLine
 from pipeline.explain.dry_run import DryRun, Line
 from pipeline.explain.facts import Found, explained
 from pipeline.expression import compile_json
+from pipeline.expression.json_template import read_wrapper
 from pipeline.model import registry
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Sink, SinkContext
@@ -117,8 +118,8 @@ def test_the_contents_list_every_recipe_in_order() -> None:
 def test_the_template_at_the_top_is_one() -> None:
     first = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
     compile_json(tomllib.loads(first)["sinks"]["chat"]["template"])
-    for text in re.findall(r"`'(\{\{.*?)'`", PAGE):
-        assert json.loads(text.replace("{{", "{").replace("}}", "}").replace("{entries}", "1"))
+    wrappers = re.findall(r"`wrap = '(.*?)'`", PAGE)
+    assert [read_wrapper(one, is_json=True).place for one in wrappers] == ["value", "string"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
