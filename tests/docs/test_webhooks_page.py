@@ -52,6 +52,7 @@ SERVICES: dict[str, type[Service]] = {
     "Datadog": Datadog,
     "New Relic": NewRelic,
 }
+INTAKES = ("Splunk", "Datadog", "New Relic")
 HOSTS = (
     "https://events.pagerduty.com",
     "https://ntfy.sh",
@@ -193,6 +194,18 @@ def shown(recipe: str, taken: Any) -> str:
     return str(found.get(recipe, lambda entry: entry["message"])(taken))
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How fast requests follow each other is not looked at."""
+
+    async def turn(self: object) -> None: ...
+
+    monkeypatch.setattr("pipeline.transport.pace.Pace.turn", turn)
+    monkeypatch.setattr(Slack, "BURST", 1000)
+    monkeypatch.setattr(Slack, "_tokens", 1000.0)
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("recipe", SERVICES)
 async def test_the_service_takes_what_it_sends_whatever_the_text(recipe: str) -> None:
     async with serving(SERVICES[recipe]()) as service:
@@ -212,18 +225,12 @@ def test_what_slack_is_sent_is_on_the_page() -> None:
     assert sink["sends"] == body
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("recipe", SERVICES)
-async def test_a_hundred_large_entries_are_within_its_limits(
-    recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_hundred_large_entries_are_within_its_limits(recipe: str) -> None:
     """As many as are gathered in one go; how fast they go is not looked at here."""
-
-    async def at_once(self: object) -> None: ...
-
-    monkeypatch.setattr("pipeline.transport.pace.Pace.turn", at_once)
-    monkeypatch.setattr(Slack, "BURST", 1000)
-    monkeypatch.setattr(Slack, "_tokens", 1000.0)
-    lines = [f"CRITICAL: {number} " + 'é"' * 20_000 for number in range(100)]
+    length = 8_000 if recipe in INTAKES else 2_000
+    lines = [f"CRITICAL: {number} " + 'é"' * length for number in range(100)]
     async with serving(SERVICES[recipe]()) as service:
         config = await to_thread(reading, recipe, service.url)
         some = await to_thread(batches, config, *lines)
@@ -232,7 +239,7 @@ async def test_a_hundred_large_entries_are_within_its_limits(
     assert passed >= 5 and (payload.entries, payload.refused) == (passed, [])
     assert len(service.taken) == passed
     assert all(200 <= status < 300 for status in service.answers), service.answers
-    if recipe in ("Splunk", "Datadog", "New Relic"):
+    if recipe in INTAKES:
         assert [shown(recipe, taken) for taken in service.taken] == lines
 
 
@@ -256,7 +263,8 @@ async def test_without_its_limits_the_service_would_not_take_it(
     recipe: str,
 ) -> None:
     """So the tests above would fail without them."""
-    lines = [f"CRITICAL: {number} " + "x" * 100_000 for number in range(100)]
+    length = 60_000 if recipe in INTAKES else 5_000
+    lines = [f"CRITICAL: {number} " + "x" * length for number in range(100)]
     async with serving(SERVICES[recipe]()) as service:
         (text,) = RECIPES[recipe]
         for host in HOSTS:
@@ -271,7 +279,7 @@ async def test_without_its_limits_the_service_would_not_take_it(
 async def test_of_splunk_and_the_others_the_facts_of_an_entry_arrive() -> None:
     line = '{"level":"WARN","msg":"late","status":503}'
     found = {}
-    for recipe in ("Splunk", "Datadog", "New Relic"):
+    for recipe in INTAKES:
         async with serving(SERVICES[recipe]()) as service:
             config = await to_thread(reading, recipe, service.url)
             await delivered(config, await to_thread(batches, config, line))
