@@ -2,7 +2,8 @@
 
 The Engine walks through all files of a layer for an answer: for 100,000 files that took 0.4 to
 0.9 s, 0.3 s of them CPU time; for few, nothing. So there is one such request at a time, on a
-connection of its own, and then a pause that is at least as long as it took.
+connection of its own, and then a pause that is at least as long as it took. Five containers of
+40,000 files, each measured every 10 s, took 3 % of a core and made no reading of stats later.
 
 https://docs.docker.com/reference/api/engine/version/v1.45/#operation/ContainerInspect
 """
