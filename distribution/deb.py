@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from email.utils import formatdate
 from pathlib import Path
 
 from distribution.interpreters import ROOT
@@ -49,6 +50,13 @@ Description: logs, stats and events of all containers to where they are read
 """
 
 
+CHANGES = """\
+dockline ({version}) unstable; urgency=medium
+
+  * See CHANGELOG.md.gz.
+
+ -- {maintainer}  {date}
+"""
 COMMAND = """\
 #!/usr/lib/dockline/bin/python3 -I
 import sys
@@ -92,7 +100,7 @@ def build(builder: Builder, tree: Path, target: Path) -> Path:
         control = _describe(root, python)
         _set_modes(root)
         file = target / f"dockline_{control['version']}_{control['architecture']}.deb"
-        _output("dpkg-deb", "--root-owner-group", "-Zzstd", "--build", root, file)
+        _output("dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--build", root, file)
         return file
 
 
@@ -142,15 +150,20 @@ def _place_files(root: Path, tree: Path) -> None:
         "etc/dockline/dockline.toml": _configuration(tree),
         "usr/share/doc/dockline/README.Debian": (DEBIAN / "README.Debian").read_text(),
         "usr/share/doc/dockline/copyright": _copyright(),
+        "usr/share/lintian/overrides/dockline": (DEBIAN / "lintian-overrides").read_text(),
     }
-    module = ("-I", "-c", "from pipeline.cli import main; main()", "completion")
+    python = root / HOME / "bin/python3"
+    program = ("-IB", "-c", "from pipeline.cli import main; main()", "completion")
     for shell, path in COMPLETIONS.items():
-        files[path] = _output(root / HOME / "bin/python3", *module, shell) + "\n"
+        files[path] = _output(python, *program, shell) + "\n"
+    target = os.path.relpath(python.readlink(), f"/{HOME}/bin")  # as Debian's policy wants it
+    python.unlink()
+    python.symlink_to(target)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-    changes = documents / "changelog.gz"
-    changes.write_bytes(gzip.compress((tree / "CHANGELOG.md").read_bytes(), mtime=0))
+    changes = (tree / "CHANGELOG.md").read_bytes()
+    (documents / "CHANGELOG.md.gz").write_bytes(gzip.compress(changes, mtime=0))
 
 
 def _configuration(tree: Path) -> str:
@@ -176,6 +189,9 @@ def _describe(root: Path, python: str) -> dict[str, str]:
         "size": str(size // 1024),
         "depends": ", ".join([f"python{python}", "adduser", *_libraries(root)]),
     }
+    changes = CHANGES.format(**fields, date=formatdate(int(source_date())))
+    packed = gzip.compress(changes.encode(), mtime=0)
+    (root / "usr/share/doc/dockline/changelog.Debian.gz").write_bytes(packed)
     own = root / "DEBIAN"
     own.mkdir()
     (own / "control").write_text(CONTROL.format_map(fields))

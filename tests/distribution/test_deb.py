@@ -199,6 +199,14 @@ def test_removed_it_keeps_what_is_the_users_and_purged_it_leaves_nothing(started
     assert not list((started.root / "etc/systemd/system").glob("*/dockline.service"))
 
 
+def test_nothing_in_it_was_made_where_it_was_built(package: Path) -> None:
+    listed = subprocess.check_output(["dpkg-deb", "--contents", package], text=True)
+    assert "__pycache__" not in listed
+    assert "direct_url.json" not in listed
+    assert "/usr/lib/dockline/bin/python3 -> ../../../bin/python3." in listed
+    assert {line.split()[1] for line in listed.splitlines()} == {"root/root"}
+
+
 def test_a_release_that_has_another_python_is_told(package: Path) -> None:
     asked = ["dpkg-deb", "--field", package, "Depends"]
     depends = subprocess.check_output(asked, text=True)
