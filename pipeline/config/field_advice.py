@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from pipeline.config.components import inside
@@ -25,13 +26,18 @@ class FieldAdvice:
     """Reports what a stage reads that is not there, or is not what it seems."""
 
     def __init__(
-        self, known: Known, place: Path, value: Any, how_to_make: str, report: ProblemReport
+        self,
+        known: Known,
+        place: Path,
+        value: Any,
+        how_to_make: Callable[[str], str],
+        report: ProblemReport,
     ) -> None:
+        """`how_to_make` gives the hint for a field, by its name, that no stage makes."""
         self._known = known
         self._place = place
         self._value = value
         self._how_to_make = how_to_make
-        """The hint for a field that no stage makes."""
         self._report = report
 
     def of_words(self, use: FieldUse) -> None:
@@ -79,7 +85,7 @@ class FieldAdvice:
             self._report.warning(where, f"{message}{became}", hint, column=use.column)
         elif known.made is not None and not known.made & names:
             message = f"no stage before this one makes a field {quote(use.written)}"
-            hint = nearest(use.written, known.made) or self._how_to_make
+            hint = nearest(use.written, known.made) or self._how_to_make(use.field)
             if use.field in FACTS:
                 hint = f"the container's is container.{use.written}"
             self._report.warning(where, message, hint, column=use.column)

@@ -5,8 +5,9 @@ No stage is known here by name: stages describe themselves in `Stage.effect`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, cast
 
 from pipeline.config.components import Convert, hides_something
 from pipeline.config.field_advice import FieldAdvice, near
@@ -18,6 +19,7 @@ from pipeline.config.wording import listed, toml
 from pipeline.expression.truth import never_true, opposite
 from pipeline.model import registry
 from pipeline.model.component import Effect, FieldUse
+from pipeline.topology.labels import NAMES
 
 
 def advise_all(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:
@@ -73,14 +75,14 @@ def advise_stages(
     `table` is the route's own table at `path`, which ends in the route's name. Of `config`, only
     `labels` is looked at. `known` is what is certain about the entries that come in.
     """
-    labels = sorted({"parse", "tag"} & set(config.labels.honour))
     effects = [effect_of(stage) for stage in route.stages]
     for index, (stage, effect) in enumerate(zip(route.stages, effects, strict=True)):
         place = (*path, "stages", index, stage.name)
         value = table["stages"][index][stage.name]
         later = [name for name in range(index + 1, len(effects)) if effects[name].part == "parse"]
-        makes = _how_to_make(labels, f"stages[{later[0]}]" if later else "")
-        advice = FieldAdvice(known, place, value, makes, report)
+        parsing = f"stages[{later[0]}]" if later else ""
+        how_to_make = partial(_how_to_make, config.labels.honour, parsing)
+        advice = FieldAdvice(known, place, value, how_to_make, report)
         if not hides_something(value):
             for use in effect.reads:
                 advice.of_words(use)
@@ -126,15 +128,23 @@ def _first_of_each(reads: Sequence[FieldUse]) -> list[FieldUse]:
     return list(first.values())
 
 
-def _how_to_make(labels: list[str], later: str) -> str:
-    """A hint for a field that no stage makes. `labels` are the honoured ones that could make it,
-    and `later` is a stage that comes later and parses."""
+_OF_ANY_FIELD: Final = ("parse", "tag")
+_OF_ONE_FIELD: Final = {"level": "level", "sample_rate": "sample", "throttled": "throttle"}
+"""The labels of containers that could make a field, without their prefix."""
+
+
+def _how_to_make(honour: Collection[str], later: str, field: str) -> str:
+    """A hint for a field that no stage makes.
+
+    `honour`: the labels that count. `later`: a stage that comes later and parses; or empty.
+    """
     if later:
         return f"put {later}, which parses the message, before this"
-    if labels:
-        names = listed((f"dockline.{name}" for name in labels), "or")
-        return f'only a label of a container could ({names}); put {{ parse = "auto" }} before it'
-    return 'it is always missing; put what reads it, such as { parse = "auto" }, before this'
+    stage = '{ level = "auto" }' if field == "level" else '{ parse = "auto" }'
+    could = {*_OF_ANY_FIELD, _OF_ONE_FIELD.get(field)}
+    if labels := [f"dockline.{name}" for name in NAMES if name in could and name in honour]:
+        return f"only a label of a container could ({listed(labels, 'or')}); put {stage} before it"
+    return f"it is always missing; put what makes it, such as {stage}, before this"
 
 
 def _report_end(condition: str, is_last: bool, place: Path, report: ProblemReport) -> None:

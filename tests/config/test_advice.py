@@ -170,8 +170,11 @@ def test_a_field_that_no_stage_has_made_is_warned_of_with_its_place() -> None:
     (problem,) = problems(route("{ keep = \"stream == 'stderr' or level == 'error'\" }"))
     assert problem.lines("f", "warning")[0].startswith(
         f"{NO_FILE}:5: warning: routes.r.stages[0].keep: no stage before this one makes a field "
-        '"level"; only a label of a container could (dockline.parse or dockline.tag); put { '
+        '"level"; only a label of a container could (dockline.parse, dockline.level or '
+        'dockline.tag); put { level = "auto" } before it'
     )
+    (warning,) = warnings(route('{ keep = "status == 1" }'))
+    assert 'could (dockline.parse or dockline.tag); put { parse = "auto" } before it' in warning
     assert problem.excerpt[problem.mark[0] :].startswith("level ==")
 
 
