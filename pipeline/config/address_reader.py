@@ -29,6 +29,8 @@ from pipeline.model.secrecy import sounds_secret
 
 ROUTE: Final = ("from", "containers")
 """The keys of a route that may stand in the query."""
+LONGEST: Final = 8192
+"""Characters of an address at most; more settings are for a file."""
 LONG: Final = 16
 """Characters of a word in a URL that may be a secret."""
 NEAR: Final = 0.8
@@ -84,6 +86,10 @@ class _Reader:
         self._conditions: list[str] = []
 
     def read(self) -> None:
+        """Reads the address. Raises `_Wrong` where it cannot go on."""
+        if len(self._text) > LONGEST:
+            self.address.hidden.append((0, len(self._text)))
+            self._stop((0, 0), f"an address has at most {LONGEST:,} characters", "write a file")
         start = self._scheme()
         query = self._masked.find("?", start)
         end = len(self._text) if query < 0 else query

@@ -202,6 +202,15 @@ def test_what_is_wrong_is_told_with_its_place_and_what_to_write(address: str, sa
     assert found.startswith(said)
 
 
+def test_an_address_of_any_length_is_told_in_no_time() -> None:
+    for piece in ("a&", "a,", "${", "@:/", "keep=x&", ",b://"):
+        read = read_address("kafka://" + piece * 50_000)
+        assert [message for _, message, _ in read.slips] == [
+            "an address has at most 8,192 characters"
+        ]
+        read_address("kafka://" + (piece * 8000)[:8000])
+
+
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert len(slips("syslog+tls://u:p@h?type=x&nope=1&filter.sources=x")) == 4
 
