@@ -7,7 +7,7 @@ sink, stages, what the route takes, and Logspout's filters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from pipeline.config import filters, logspout
+from pipeline.config import filters, logspout, other_tools
 from pipeline.config.from_text import from_text, option_type
 from pipeline.config.locate import Path
 from pipeline.config.problems import dotted, quote
@@ -26,6 +26,7 @@ from pipeline.config.wording import is_secret, listed, nearest
 from pipeline.model import registry
 from pipeline.model.address_form import AddressForm
 from pipeline.model.secrecy import sounds_secret
+from pipeline.support.mistyped import meant
 
 ROUTE: Final = ("from", "containers")
 """The keys of a route that may stand in the query."""
@@ -411,12 +412,25 @@ def _lacks(stage: dict[str, Any], path: Path) -> bool:
     return False
 
 
-def _hint(scheme: str, own: dict[str, Any]) -> str:
+def _hint(scheme: str, own: Iterable[str]) -> str:
     """What to write for a scheme that there is not. `own`: the schemes of its sink, if any."""
-    if own:
-        return f"write {listed((f'{one}://' for one in own), 'or')}"
-    if said := logspout.scheme_hint(scheme):
+    if said := _written(own) or logspout.scheme_hint(scheme):
         return said
-    known = [f"{one}://" for one in schemes()]
-    near = nearest(f"{scheme}://", known) if len(scheme) < LONGEST_NAME else ""
-    return near or f"known: {', '.join(known)}"
+    first = scheme.partition("+")[0]
+    elsewhere = other_tools.of_sink(first)
+    if found := re.match(r'write type = "(\w+)"', elsewhere):
+        return _written(one for one, _ in schemes_of(found[1]))
+    known = [*schemes()]
+    firsts = list(dict.fromkeys(one.partition("+")[0] for one in known))
+    near = meant(first, firsts) if len(first) < LONGEST_NAME else None
+    if elsewhere or near is None:
+        return elsewhere or f"known: {', '.join(firsts)}"
+    alike = [one for one in known if one.partition("+")[0] == near]
+    if near in alike and first == scheme:
+        return f'did you mean "{near}://"?'
+    return _written(alike)
+
+
+def _written(schemes: Iterable[str]) -> str:
+    names = [f"{one}://" for one in schemes]
+    return f"write {listed(names, 'or')}" if names else ""
