@@ -126,7 +126,7 @@ class Config(HttpOptions, frozen=True, kw_only=True):
     ] = None
     """An entry, with expressions in braces; `{{` and `}}` are braces. By default an entry is an
     object with the names of the Elastic Common Schema."""
-    format: Format | None = None
+    format: Annotated[Format | None, msgspec.Meta(examples=["array"])] = None
     """Body of a request: `ndjson`, a line of JSON per entry (the default without `template`);
     `array`, one JSON array; `lines`, a line of text per entry, in which line breaks of values are
     written `\\n`; `each`, one entry and nothing else (the default with `template`)."""
@@ -139,7 +139,7 @@ class Config(HttpOptions, frozen=True, kw_only=True):
     content_type: Annotated[str | None, msgspec.Meta(examples=["application/json"])] = None
     """The header `Content-Type`, if it is not the usual one of the format. JSON in it makes
     `template` JSON, anything else makes it text."""
-    compression: Compression | None = None
+    compression: Annotated[Compression | None, msgspec.Meta(examples=["zstd"])] = None
     """How bodies are compressed: `none`, `gzip` (the default without `template`) or `zstd`. Many
     webhooks take only `none`, the default with `template`."""
     limits: LimitsConfig = LimitsConfig()
