@@ -163,7 +163,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
     """Longest silence of the server while waiting for an answer."""
     batch: S3BatchConfig = S3BatchConfig()
     """How much is collected for objects."""
-    buffer: Waiting = Waiting()
+    buffer: Annotated[Waiting, msgspec.Meta(examples=["256MiB"])] = Waiting()
     """The buffer of this sink."""
 
 
