@@ -30,12 +30,15 @@ def stages(reading: ConfigFile, route: str) -> str:
 
 
 def place(reading: ConfigFile, route: str) -> str:
-    """Where the route stands, as `FILE:LINE`; empty for a route that no file has.
+    """Where the route stands, as `FILE:LINE` or as the address of a sink; empty for one of the
+    defaults.
 
     Takes as long as `stages`.
     """
     found = reading.places().get(("routes", route))
-    return f"{found.file}:{found.line}" if found is not None else ""
+    if found is None:
+        return ""
+    return f"{found.file}:{found.line}" if found.line else found.file
 
 
 def head(reading: ConfigFile, route: str) -> str:

@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from pipeline.config.file import ConfigFile, parse
+from pipeline.config import Given
+from pipeline.config.file import ConfigFile, parse, read
 from pipeline.explain import present
 
 
@@ -53,3 +54,11 @@ def test_a_secret_in_plain_text_is_stars() -> None:
 def test_a_route_that_there_is_not_is_an_error(reading: ConfigFile) -> None:
     with pytest.raises(KeyError):
         present.stages(reading, "nowhere")
+
+
+def test_a_route_stands_in_a_file_or_in_an_address() -> None:
+    reading = read(Given((), ("console://?parse=json", "syslog+tcp://h")), {})
+    assert present.place(reading, "console") == "console://?parse=json"
+    text = '[sinks.a]\ntype = "console"\n[routes.r]\nto = ["a"]\n'
+    assert present.place(parse(text, {}, "f.toml"), "r") == "f.toml:3"
+    assert present.place(parse("", {}, "f.toml"), "all") == ""

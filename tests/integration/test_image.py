@@ -45,6 +45,15 @@ def test_an_orchestrator_knows_how_to_stop_check_and_name_it(
     assert config["Labels"]["org.opencontainers.image.version"] == __version__
 
 
+def test_sinks_in_one_line_stand_after_its_name(engine: PrivateEngine, image: str) -> None:
+    run = ("run", "--rm", "--network", "none", image)
+    address = "papertrail://logs7.papertrailapp.com:12345"
+    assert engine.docker(*run, "run", "--print", address) == (
+        '[sinks.papertrail]\ntype = "papertrail"\naddress = "logs7.papertrailapp.com:12345"'
+    )
+    assert engine.docker(*run, "check", address, "s3://logs").startswith("ok: command line")
+
+
 def test_it_holds_what_is_pinned_and_no_tool_that_built_it(
     engine: PrivateEngine, image: str
 ) -> None:
