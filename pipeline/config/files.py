@@ -166,13 +166,19 @@ def signature(given: Given) -> Signature | None:
     None if one of the files or folders that are given is missing.
     """
     try:
-        return tuple(_signed(path) for one in given.files for path in members(one))
+        return tuple(_signed(path, one) for one in given.files for path in members(one))
     except (OSError, ValueError):
         return None
 
 
-def _signed(path: Path) -> tuple[str, int, int, int, int]:
-    found = path.stat()
+def _signed(path: Path, given: Path) -> tuple[str, int, int, int, int]:
+    """Raises `OSError` for a file that is given; in a folder, a link may lead nowhere."""
+    try:
+        found = path.stat()
+    except OSError:
+        if path == given:
+            raise
+        return str(path), 0, 0, 0, 0
     return str(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 

@@ -223,5 +223,8 @@ def test_the_signature_of_a_folder_changes_with_its_files(folder: Path, tmp_path
     assert seen[0] == seen[-1]
     (folder / "note.txt").touch()
     assert signature(given) == seen[0]
+    (folder / "d.toml").symlink_to("nowhere")
+    assert signature(given) not in (None, seen[0])
+    (folder / "d.toml").unlink()
     folder.rename(tmp_path / "moved")
     assert signature(given) is None
