@@ -524,6 +524,7 @@ class DockerSource:
         if followed is not None and facts.environment and not self._reading.selects(facts):
             self._unfollow(followed)
             self._forget_series(facts.name)  # nothing of it was read yet
+            log.info("container %s is not followed: its environment says so", facts.name)
             return
         if followed is None or not (answer.get("State") or {}).get("Running"):
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ from pipeline.topology.labels.request import Request
 from pipeline.topology.labels.wording import quoted
 
 PREFIX: Final = "co.elastic.logs/"
+MOST_PATTERNS: Final = 8
+"""Patterns of a list at most: every line is searched for all of them."""
 
 _JSON: Final = frozenset((
     "keys_under_root", "overwrite_keys", "add_error_key", "message_key", "expand_keys",
@@ -112,10 +115,11 @@ def _check_multiline(key: str, text: str) -> None:
 
 
 def _list(text: str) -> list[str]:
-    """The patterns of a list, which is JSON or has commas."""
-    if not text.lstrip().startswith("["):
-        return [one.strip() for one in text.split(",") if one.strip()]
-    try:
-        return msgspec.json.decode(text, type=list[str])
-    except (msgspec.DecodeError, ValueError):
-        return [text]
+    """The patterns of a list, which is JSON or has commas. Raises `ConfigError` for too many."""
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    if text.lstrip().startswith("["):
+        with suppress(msgspec.DecodeError, ValueError):  # else it is a pattern that begins so
+            found = msgspec.json.decode(text, type=list[str])
+    if len(found) > MOST_PATTERNS:
+        raise ConfigError(f"there are more than {MOST_PATTERNS} patterns")
+    return found

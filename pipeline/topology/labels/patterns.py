@@ -66,6 +66,8 @@ def check_steps(count: int) -> None:
 
 def _compiled(text: str) -> tuple[Search, int]:
     """A search, and its steps. Raises `ConfigError`."""
+    if len(text) > LONGEST:  # before a long one is remembered
+        raise ConfigError(f"the pattern is longer than {LONGEST} characters")
     found = _tried(text)
     if isinstance(found, str):
         raise ConfigError(found)
@@ -76,8 +78,6 @@ def _compiled(text: str) -> tuple[Search, int]:
 def _tried(text: str) -> tuple[Search, int] | str:
     """A search and its steps, or why there is none. Cached: the containers of a project have the
     same labels, and some patterns take tens of milliseconds."""
-    if len(text) > LONGEST:
-        return f"the pattern is longer than {LONGEST} characters"
     try:
         pattern = compile_pattern(text)
         check_steps(pattern.steps)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipeline.model.component import Stage
 from pipeline.testing.builders import batch, container, entries
-from pipeline.topology.labels import NAMES, Labels, Wish
+from pipeline.topology.labels import NAMES, Labels, Wish, filebeat
 from pipeline.topology.labels.filebeat import in_python
 
 
@@ -130,10 +132,21 @@ def test_a_pattern_that_could_keep_the_agent_busy_is_told(name: str, text: str) 
     assert list(found.errors) == [f"co.elastic.logs/{name}"]
 
 
-def test_many_patterns_may_take_no_longer_than_one() -> None:
-    found = wish({"include_lines": ",".join(f"x{number}" for number in range(20))})
+def test_several_patterns_may_take_no_longer_than_one() -> None:
+    costly = ",".join(f"(?:ab|a){{1,3}}x{number}" for number in range(4))
+    found = wish({"include_lines": costly})
     assert not found.stages
     assert "takes too long" in found.errors["co.elastic.logs/include_lines"]
+
+
+def test_patterns_without_end_are_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked_at(text: str) -> None:
+        raise AssertionError(text)
+
+    monkeypatch.setattr(filebeat, "HeldPattern", looked_at)
+    for text in (",".join(map(str, range(50_000))), json.dumps([*map(str, range(50_000))])):
+        found = wish({"include_lines": text})
+        assert found.errors == {"co.elastic.logs/include_lines": "there are more than 8 patterns"}
 
 
 def test_patterns_of_go_become_those_of_python() -> None:

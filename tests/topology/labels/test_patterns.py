@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.expression import steps
 from pipeline.model.errors import ConfigError
+from pipeline.topology.labels import patterns
 from pipeline.topology.labels.patterns import LONGEST, LOOKED_AT, MOST_STEPS, HeldPattern, Joins
 
 
@@ -85,3 +86,10 @@ def test_lines_with_it_or_without_it_belong_to_the_one_before() -> None:
         "open",
     )
     assert Joins(HeldPattern("^x"), with_it=True).read(lines, "") == (None, "open")
+
+
+def test_a_pattern_that_is_too_long_is_not_remembered() -> None:
+    before = patterns._tried.cache_info().currsize
+    with pytest.raises(ConfigError, match="longer than"):
+        HeldPattern("x" * 2**18)
+    assert patterns._tried.cache_info().currsize == before
