@@ -13,7 +13,14 @@ from pipeline.testing.private_engine import PrivateEngine
 from tests.hostile.config import STAGES
 
 IMAGE: Final = "hostile:local"
-JOINS: Final = ("python", "java", "go", "node", "ruby", "dotnet", "indent", "(a+)+$", "\ud7ff\n")
+JOINS: Final = (
+    "python", "java", "go", "node", "ruby", "dotnet", "indent", "(a+)+$", "\ud7ff\n",
+    r"^\d", "^(a+)+$", "^.*a.*b", r"^(?:ab|a){1,3}\d", "^" + "[a-z]?" * 20, "^x" * 1000,
+)  # fmt: skip
+RATES: Final = (
+    ("sample", "10"), ("sample", "0.5"), ("sample", "9" * 500), ("throttle", "100/s"),
+    ("throttle", "1/" + "9" * 20 + "d"), ("level", "auto"), ("level.from", "a" * 5000),
+)  # fmt: skip
 PARSES: Final = ("json", "logfmt", "nginx", "apache", "syslog", "klog", "auto", "nothing")
 HONEST: Final = 'i=0; while :; do i=$((i+1)); echo "$0 $i"; sleep 0.1; done'
 _LIMITS: Final = ("--network", "none", "--stop-timeout", "0", "--log-opt", "max-size=32m")
@@ -40,6 +47,9 @@ def kinds(seed: int, payloads: list[str]) -> Iterator[Kind]:
                 labels["dockline.join"] = dice.choice(JOINS)
             if dice.random() < 0.3 and payload != "secrets":
                 labels["dockline.parse"] = dice.choice(PARSES)
+            if dice.random() < 0.3 and payload != "secrets":
+                name, text = dice.choice(RATES)
+                labels[f"dockline.{name}"] = text
             if dice.random() < 0.2:
                 labels |= {f"dockline.tag.t{number}": "v" * 256 for number in range(40)}
             if dice.random() < 0.2:
