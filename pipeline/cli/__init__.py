@@ -73,7 +73,7 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     words = [word for last, word in pairwise(["", *argv]) if last not in ("-c", "--config")]
     first = next((word for word in words if not word.startswith("-")), "")
     if "://" in first:
-        from pipeline.config.address_reader import read_address
+        from pipeline.config.one_line.reader import read_address
 
         parser.error(f"a command is missing; write: dockline run {read_address(first).label}")
     args, rest = parser.parse_known_args(argv)

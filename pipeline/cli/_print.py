@@ -6,7 +6,7 @@ import sys
 
 from pipeline.cli._terminal import colours, print_problems
 from pipeline.config import ConfigFile, Given
-from pipeline.config.one_line import Addresses
+from pipeline.config.one_line.addresses import Addresses
 
 
 def print_toml(given: Given, reading: ConfigFile) -> int:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config import examples, other_tools
+from pipeline.config import examples
+from pipeline.config.hints import other_tools
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, About, Invalid, ProblemReport, quote
 from pipeline.config.settings import StageConfig

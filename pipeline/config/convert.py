@@ -12,8 +12,8 @@ from typing import Any, get_args, get_origin
 from msgspec import structs
 
 from pipeline.config import components, scalars
+from pipeline.config.hints.other_tools import of_key
 from pipeline.config.locate import Path
-from pipeline.config.other_tools import of_key
 from pipeline.config.problems import INVALID, About, ProblemReport, quote
 from pipeline.config.settings import StageConfig
 from pipeline.config.wording import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config.advice import takes_from
+from pipeline.config.advice.advise import takes_from
 from pipeline.model import registry
 
 LISTEN = "DOCKLINE_HTTP_LISTEN"

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from pipeline.config.advice import advise
+from pipeline.config.advice.advise import advise
+from pipeline.config.advice.stages import errors_of_routes
 from pipeline.config.check import check_names
 from pipeline.config.convert import Converter
 from pipeline.config.defaults import with_defaults
 from pipeline.config.files import NO_FILE, Given, Text, normalized, read_texts
+from pipeline.config.hints.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
 from pipeline.config.locate import KeyPlace, Path
 from pipeline.config.merge import Merged, merge
-from pipeline.config.one_line import Addresses
+from pipeline.config.one_line.addresses import Addresses
 from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, by_place
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
-from pipeline.config.stage_advice import errors_of_routes
 from pipeline.config.substitute import Substituted, substitute, without_defaults
-from pipeline.config.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
 from pipeline.model.component import Python
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from pipeline.config.locate import KeyPlace
 from pipeline.config.problems import ConfigErrors, Problem
-from pipeline.support.readable import user
+from pipeline.support.unreadable import user
 
 DEFAULT_FILE = Path("/etc/dockline/dockline.toml")
 """The file that is read where neither `-c` nor `$DOCKLINE_CONFIG` names one, if it exists."""

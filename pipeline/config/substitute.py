@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config.locate import Path
 from pipeline.config.problems import INVALID, ProblemReport, quote
 from pipeline.model.component import Secret
-from pipeline.support.readable import why_unreadable
+from pipeline.support.unreadable import why_unreadable
 
 LARGEST_FILE = 64 * 1024
 """Bytes of a `${file:...}` at most: it is a password or a token."""

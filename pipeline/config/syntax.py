@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from pipeline.config.hints.other_formats import recognised
+from pipeline.config.hints.slips import slip
 from pipeline.config.locate import first_repeated, last_statement
-from pipeline.config.other_formats import recognised
 from pipeline.config.problems import Problem, dotted
-from pipeline.config.slips import slip
 
 _SENTENCES = (
     ("Expected newline or end of document", "something follows a value on its line", "text"),

@@ -14,13 +14,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from pipeline.config import Config, RouteConfig, StageConfig
+from pipeline.config.advice.known import Known
+from pipeline.config.advice.stages import advise_stages, at_start
 from pipeline.config.convert import Converter
 from pipeline.config.file import concealed as conceal
-from pipeline.config.known import Known
 from pipeline.config.locate import Path, locate
 from pipeline.config.problems import INVALID, Problem, ProblemReport, dotted, quote
 from pipeline.config.secrecy import Hidden, strings
-from pipeline.config.stage_advice import advise_stages, at_start
 from pipeline.config.syntax import explain as explain_syntax
 from pipeline.config.wording import nearest
 from pipeline.explain.facts import Facts, concealed, of_lines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
-from pipeline.config.address_reader import schemes_of
 from pipeline.config.fields import Field, fields, own, paragraphs
+from pipeline.config.one_line.reader import schemes_of
 from pipeline.config.settings import (
     Config,
     ContainerExpression,

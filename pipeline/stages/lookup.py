@@ -41,7 +41,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING
 from pipeline.support.plural import plural
-from pipeline.support.readable import why_unreadable
+from pipeline.support.unreadable import why_unreadable
 
 LARGEST: Final = 64 * 2**20
 """Bytes of a file. The table takes several times as much memory."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.config.address_reader import read_address
+from pipeline.config.one_line.reader import read_address
 from pipeline.model import registry
 
 PAGE = (Path(__file__).parents[2] / "docs/guides/one-line.md").read_text()

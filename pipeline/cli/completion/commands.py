@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.config.address_reader import schemes
+from pipeline.config.one_line.reader import schemes
 from pipeline.encode.level import LEVELS
 
 Kind = Literal["choices", "files", "routes", "sinks", "containers", "addresses", "text"]

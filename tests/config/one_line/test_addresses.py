@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config import ConfigErrors, ConfigFile, Given, read
 from pipeline.config.file import parse
-from pipeline.config.one_line import Addresses
+from pipeline.config.one_line.addresses import Addresses
 from pipeline.model import registry
 from pipeline.model.tables import same
 

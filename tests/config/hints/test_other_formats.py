@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
-from pipeline.config.other_formats import recognised
+from pipeline.config.hints.other_formats import recognised
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeline.config.address_reader import read_address
 from pipeline.config.defaults import with_defaults
 from pipeline.config.files import COMMAND_LINE, Text
 from pipeline.config.locate import KeyPlace, Path, locate
+from pipeline.config.one_line.address import VARIABLE, Address
+from pipeline.config.one_line.reader import read_address
 from pipeline.config.problems import dotted
-from pipeline.config.sink_address import VARIABLE, Address
 from pipeline.config.wording import toml
 
 _IN_ORDER: Final = ("from", "containers", "stages")

@@ -1,7 +1,7 @@
 """Warnings about a valid configuration that does less than it seems to, or exposes too much.
 
 No sink is known here by name: sinks describe themselves in `Sink.takes`. The stages of routes are
-looked at in `stage_advice`.
+looked at in `stages`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any, Final
 
-from pipeline.config.file_advice import advise_files
+from pipeline.config.advice.files import advise_files
+from pipeline.config.advice.stages import advise_all, effect_of
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted, quote
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
-from pipeline.config.stage_advice import advise_all, effect_of
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed
 from pipeline.expression.truth import never_true

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pipeline.support import readable
-from pipeline.support.readable import why_unreadable
+from pipeline.support import unreadable
+from pipeline.support.unreadable import why_unreadable
 
 
 def test_a_file_that_can_be_read_has_no_trouble(tmp_path: Path) -> None:
@@ -47,9 +47,9 @@ def open_folder() -> Iterator[Path]:
 
 
 AS_NOBODY = """
-import os, sys, pipeline.support.readable
+import os, sys, pipeline.support.unreadable
 os.setgid(65534); os.setuid(65534)
-from pipeline.support.readable import why_unreadable
+from pipeline.support.unreadable import why_unreadable
 print(why_unreadable(sys.argv[1]))
 """
 
@@ -83,4 +83,4 @@ def test_a_user_who_may_not_read_it_is_named_with_the_owner_and_the_mode(open_fo
 
 def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 4_000_000_000)
-    assert readable.user() == "4000000000"
+    assert unreadable.user() == "4000000000"

@@ -12,7 +12,7 @@ from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, quote
 from pipeline.config.settings import Config, StageConfig
 from pipeline.model.component import FileToRead
-from pipeline.support.readable import why_unreadable
+from pipeline.support.unreadable import why_unreadable
 
 
 def advise_files(config: Config, tree: dict[str, Any], report: ProblemReport) -> None:

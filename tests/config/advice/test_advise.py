@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config import Problem, advice
+from pipeline.config import Problem
+from pipeline.config.advice import advise
 from pipeline.config.file import parse
 from pipeline.config.files import NO_FILE
 from pipeline.config.problems import ProblemReport
@@ -278,7 +279,7 @@ def test_keys_that_sound_like_secrets_are_found_wherever_they_stand() -> None:
     others = ("key", "token_file", "passwords_seen", "address", "author")
     headers = dict.fromkeys((*keys, *others), "hunter2")
     tree = {"sinks": {"a": {"headers": headers}}, "routes": {"r": {"password": "x"}}}
-    advice._secrets({**tree, "http": {"secret": "/run/secrets/a", "token": ""}}, report)
+    advise._secrets({**tree, "http": {"secret": "/run/secrets/a", "token": ""}}, report)
     assert [problem.path for problem in report.warnings] == [
         f"sinks.a.headers.{key}" for key in keys
     ]

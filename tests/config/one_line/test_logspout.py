@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.address_reader import read_address, schemes
-from pipeline.config.logspout import option_hint, scheme_hint, udp_warning
+from pipeline.config.one_line.logspout import option_hint, scheme_hint, udp_warning
+from pipeline.config.one_line.reader import read_address, schemes
 
 OF_LOGSPOUT = ("raw", "raw+tcp", "raw+udp", "raw+tls", "multiline+raw", "multiline+syslog+tls")
 OF_LOGSPOUT += ("tcp", "udp", "tls", "fluentd-tcp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.filters import containers, stream_stage
+from pipeline.config.one_line.filters import containers, stream_stage
 from pipeline.expression import compile_container
 from pipeline.model.container import Container
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.address_reader import read_address, schemes, schemes_of
+from pipeline.config.one_line.reader import read_address, schemes, schemes_of
 from pipeline.model import registry
 
 SECRET = "Zk9-qJ7xV_w4hT"

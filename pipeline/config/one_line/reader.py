@@ -15,13 +15,14 @@ from urllib.parse import unquote
 
 from msgspec import structs
 
-from pipeline.config import filters, logspout, other_tools
-from pipeline.config.from_text import from_text, option_type
+from pipeline.config.hints import other_tools
 from pipeline.config.locate import Path
+from pipeline.config.one_line import filters, logspout
+from pipeline.config.one_line.address import VARIABLE, Address, Span
+from pipeline.config.one_line.from_text import from_text, option_type
 from pipeline.config.problems import dotted, quote
 from pipeline.config.secrecy import has_credentials, is_reference
 from pipeline.config.settings import RouteConfig
-from pipeline.config.sink_address import VARIABLE, Address, Span
 from pipeline.config.wording import is_secret, listed, nearest
 from pipeline.model import registry
 from pipeline.model.address_form import AddressForm

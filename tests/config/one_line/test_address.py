@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.config.sink_address import Address
+from pipeline.config.one_line.address import Address
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.config.known import Known, of_all
+from pipeline.config.advice.known import Known, of_all
 from pipeline.model.component import Effect
 
 

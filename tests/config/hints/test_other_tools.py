@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.config import ConfigErrors, other_tools
+from pipeline.config import ConfigErrors
 from pipeline.config.file import parse
+from pipeline.config.hints import other_tools
 from pipeline.model import registry
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from pipeline.config.advice.known import Known
 from pipeline.config.components import inside
-from pipeline.config.known import Known
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted, quote
 from pipeline.config.wording import nearest

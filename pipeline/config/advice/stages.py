@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
+from pipeline.config.advice.fields import FieldAdvice, near
+from pipeline.config.advice.known import Known, of_all
 from pipeline.config.components import Convert, hides_something
-from pipeline.config.field_advice import FieldAdvice, near
-from pipeline.config.known import Known, of_all
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted
 from pipeline.config.settings import FEED, Config, RouteConfig, StageConfig

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from pipeline.config.from_text import from_text, option_type
+from pipeline.config.one_line.from_text import from_text, option_type
 from pipeline.model import registry
 from pipeline.model.component import Duration, Secret, Size
 

@@ -1,0 +1,1 @@
+"""What to write instead of words and formats of other tools. Only for messages."""
