@@ -57,7 +57,8 @@ def loops_of(folder: Path, where: Path) -> str:
         "assert RowDecoder(99).feed(row).lines == [b'a'];"
         "print(native.described)"
     )
-    environment = {name: os.environ[name] for name in os.environ if name != "DOCKLINE_NATIVE"}
+    hidden = ("DOCKLINE_NATIVE", "PYTHONPATH")
+    environment = {name: os.environ[name] for name in os.environ if name not in hidden}
     command = [str(where / "bin/python"), "-c", program]
     return subprocess.check_output(command, env=environment, text=True, cwd=where, timeout=200)
 
