@@ -99,7 +99,8 @@ class AgentClient:
             answer: HTTPResponse = self._opener().open(request, timeout=timeout)
             return answer
         except HTTPError as error:
-            raise self._refused(path, error) from None
+            with error:
+                raise self._refused(path, error) from None
         except (OSError, ValueError, HTTPException) as error:
             raise self._no_answer(error) from None
 
