@@ -23,6 +23,7 @@ MOST_MEMORY = 200
 """MiB that the agent may ever have had, after all of this."""
 MAX_LINE = 1 << 20
 SENTINEL = b"all is well"
+EVENT = re.compile(rb"created|started|removed|exited with code 0( after .*)?")
 
 CONFIG = """
 [logs]
@@ -97,7 +98,7 @@ class Agent:
     def messages(self, name: str) -> list[bytes]:
         """What syslog has of it; events come without a stream, so by their text."""
         mine = [m for m in list(self.syslog.messages) if m["app"] == name[:48].encode()]
-        return [m["message"] for m in mine if not m["message"].startswith(b"container bad-")]
+        return [m["message"] for m in mine if not EVENT.fullmatch(m["message"])]
 
     def arrived(self, name: str) -> bool:
         text = SENTINEL.decode()

@@ -206,7 +206,7 @@ async def test_where_no_file_can_be_read_it_is_said_once_for_all(
 ) -> None:
     """As in a container that has the Engine's socket and not its folder."""
     names = [start("echo one; sleep 600") for _ in range(3)]
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
     caplog.set_level(logging.INFO)
     async with follow(engine.url, way="auto", start="beginning") as following:
         for name in names:
