@@ -15,6 +15,10 @@ these in the first 128 bytes of the message counts:
   `info: up`, `<error> down`; or before a colon in capitals, `LOG:  ready`;
 - a word in capitals by itself: `2026-01-31 ERROR foo`. `no error found` has no level.
 
+A stack trace without a level is an `error`: a message that begins with `Traceback (most recent call
+last):` or `Exception in thread "`, or with the name of an exception and has frames below. For the
+latter, put `join` before this stage.
+
 Codes for colours are ignored. An entry in which no level is found stays as it is, unless there is
 a `default`.
 """

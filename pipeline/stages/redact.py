@@ -20,7 +20,8 @@ depth: names of fields, and names in messages and other texts, written as JSON, 
 The message and the fields that were parsed from it are both treated, whether `parse` comes before
 or after: texts at any depth, names of fields, and for cards and patterns also numbers. Values
 nested more than 100 levels deep are replaced as a whole. Write `parse` before `redact`, since
-`{"card":[redacted]}` is not JSON.
+`{"card":[redacted]}` is not JSON. What belongs to the container is not treated: its name and its
+labels, such as the `maintainer` of many public images, go to JSON sinks as they are.
 
 If this stage fails on an entry, which would be a bug, the entry is dropped, counted in
 `dockline_dropped_entries_total{reason="stage_failed"}`, and the log says so. It goes to no sink,

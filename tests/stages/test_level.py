@@ -88,6 +88,44 @@ def test_the_level_is_found_in_the_usual_texts(text: bytes | str, word: str | No
 
 
 @pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('Exception in thread "main" java.lang.IllegalStateException: no', "error"),
+        (
+            'Exception in thread "main" java.io.IOException: INFO is gone\n\tat A.b(A.java:1)',
+            "error",
+        ),
+        ("Traceback (most recent call last):", "error"),
+        ('Traceback (most recent call last):\n  File "/a.py", line 1\nKeyError: DEBUG', "error"),
+        ("  + Exception Group Traceback (most recent call last):\n  |   File", "error"),
+        ("java.io.IOException: INFO is gone\n\tat shop.A.b(A.java:1)", "error"),
+        ("java.io.IOException: first\nsecond\n\tat shop.A.b(A.java:1)", "error"),
+        ("java.lang.NullPointerException\r\n\tat shop.A.b(A.java:1)", "error"),
+        ("TypeError: no\n    at /srv/a.js:1:2", "error"),
+        ("RangeError: no\n    at Object.<anonymous> (/srv/a.js:1:2)", "error"),
+        ("Uncaught TypeError: no\n    at /srv/a.js:1:2", "error"),
+        ("System.Exception: no\n   at Shop.Main()", "error"),
+        ("2026-01-31 WARN late\njava.io.IOException: gone\n\tat shop.A.b(A.java:1)", "warning"),
+        ("INFO: java.io.IOException: gone\n\tat shop.A.b(A.java:1)", "info"),
+        ("java.io.IOException: gone", None),
+        ("shop.Cart: total\n  at noon", None),
+        ("Started: all\n  at noon", None),
+        ("seen: Traceback (most recent call last):", None),
+    ],
+)
+def test_a_stack_trace_is_an_error_unless_its_log_line_says_more(
+    text: str, word: str | None
+) -> None:
+    assert of(text) == word
+
+
+def test_a_long_line_that_is_nearly_a_trace_is_searched_within_a_bound() -> None:
+    assert of("a." * 10**6 + "B:\n at") is None
+    assert of("Error" * 10**6 + "\n" * 10**6) is None
+    assert of("a.B:" + "\n\t" * 10**6) is None
+
+
+@pytest.mark.parametrize(
     ("fields", "word"),
     [
         ({"level": "WARN"}, "warning"),
