@@ -28,6 +28,7 @@ from pipeline.config.wording import (
     limits,
     may_hold_secrets,
     nearest,
+    own_words,
     shape_hint,
     short_key,
     toml,
@@ -162,4 +163,6 @@ def _secret_part(value: Any, type_: Any) -> Any:
     """What of a value of this type is not shown."""
     if SecretURL in arms(type_) and isinstance(value, str):
         return list(SecretURL(value).secrets())
+    if not is_secret(type_) and isinstance(value, str) and value in own_words(type_):
+        return ()
     return value

@@ -55,7 +55,7 @@ def explain(text: str, message: str) -> Problem:
         return Problem(sentence, line=last_statement(text)[0], hint=_HINTS.get(hint, hint))
     line, column = int(found[1]), int(found[2])
     whole = text.split("\n")[line - 1]
-    if (found_slip := slip(message, whole[column - 1 :])) is not None:
+    if (found_slip := slip(message, whole[column - 1 :], whole[: column - 1])) is not None:
         sentence, hint = found_slip
     if hint == "key" and not whole[column - 1 :].strip():
         hint = "braces"

@@ -22,6 +22,7 @@ from pipeline.config.settings import (
     StageConfig,
 )
 from pipeline.config.substitute import Substituted, without_defaults
+from pipeline.model import registry
 from pipeline.model.component import (
     Duration,
     FileToRead,
@@ -222,9 +223,12 @@ def nearest(value: str, choices: Iterable[str]) -> str:
 def shape_hint(value: Any, type_: Any, path: Path) -> str:
     """How to write a value of another kind than the type's, at `path`; empty if that is not known.
 
-    Shows nothing of a value but a number.
+    Shows nothing of a value but a number, or the name of a stage.
     """
     kinds = arms(type_)
+    if isinstance(value, str) and StageConfig in kinds:
+        name = re.split(r"[=:\s]", value.strip(), maxsplit=1)[0]
+        return f"write {{ {name} = … }}" if name in own_words(type_) else ""
     if isinstance(value, str) and any(accepts(arm, []) for arm in kinds):
         return "put it in brackets: [ … ]"
     if isinstance(value, dict) and all(accepts(arm, []) for arm in kinds):
@@ -254,6 +258,13 @@ def known_words(type_: Any) -> list[str]:
     for part in get_args(type_):
         found += [part] if isinstance(part, str) else known_words(part)
     return found
+
+
+def own_words(type_: Any) -> list[str]:
+    """The words that a type has itself, which are no secrets of anybody's: those that it lists, and
+    the names of stages."""
+    stages = registry.names("stages") if StageConfig in arms(type_) else []
+    return [*known_words(type_), *stages]
 
 
 def listed(words: Iterable[str], conjunction: str = "and") -> str:

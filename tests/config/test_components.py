@@ -90,7 +90,11 @@ def test_a_stage_is_its_name_and_its_config() -> None:
 @pytest.mark.parametrize(
     ("table", "error"),
     [
-        ("shout", "x: expected a table with one key, the stage's name, got a string"),
+        ("s", "x: expected a table with one key, the stage's name, got a string"),
+        (
+            "shout",
+            "x: expected a table with one key, the stage's name, got a string; write { shout = … }",
+        ),
         ({}, "x: a stage is a table with one key, the stage's name; this one is empty"),
         (
             {"shout": "a", "drop": "b"},

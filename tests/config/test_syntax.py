@@ -20,7 +20,7 @@ def problem(text: str) -> Problem:
     ("text", "line", "words"),
     [
         ("a = 1\nb = 16MiB", 2, 'put text in quotes, such as "16MiB"'),
-        ("a = yes", 1, "put text in quotes"),
+        ("a = text", 1, "put text in quotes"),
         ("a =", 1, "no value"),
         ('a = "x\nb = 1', 1, "not closed on its line"),
         ("\na = 'x", 2, "a string is not closed"),

@@ -188,6 +188,16 @@ _TOP: Final[Mapping[str, str]] = {
     "metrics": "write [stats]; the address of /metrics is [http] listen",
 }
 _HOSTS: Final = ("host", "hosts", "endpoint", "endpoints", "uri", "server")
+_UNVERIFIED: Final = (
+    "verify",
+    "insecure",
+    "insecure_skip_verify",
+    "skip_verify",
+    "verify_certificate",
+    "verification_mode",
+    "verify_hostname",
+    "allow_insecure",
+)
 _ADDRESS: Final = ("address", "url", "urls", "servers", "listen", "path")
 _PLACES: Final[Mapping[str, Mapping[str, str]]] = {
     "sinks": {
@@ -254,11 +264,16 @@ def of_key(key: str, path: Path, known: Collection[str]) -> str:
     """
     if not path:
         return _TOP.get(_look(key), "")
+    if path[0] == "sinks" and path[2:] == ("tls",) and _look(key) in _UNVERIFIED:
+        return "certificates are always verified; `ca` is the authority to trust"
     if len(path) > 2:
         return ""
     if path[0] == "sinks" and _look(key) in _HOSTS:
         where = next((one for one in _ADDRESS if one in known), "")
         return f"the address is written in `{where}`" if where else ""
+    if path[0] == "sinks" and _look(key) == "port":
+        where = next((one for one in _ADDRESS if one in known), "")
+        return f'the port stands in `{where}`, such as "host:1234"' if where == "address" else ""
     return _PLACES.get(str(path[0]), {}).get(_look(key), "")
 
 

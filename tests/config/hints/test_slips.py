@@ -22,6 +22,13 @@ from pipeline.config.syntax import explain
         ("a = {b: 1}", 1, '":" between a key and its value'),
         ("a = True", 1, "write true"),
         ("a = False", 1, "write false"),
+        ("a = yes", 1, "write true"),
+        ("a = No  # yet", 1, "write false"),
+        ("a = off", 1, 'write "off", or false'),
+        ("a =\n  - b", 1, "a value begins on the line of its key; a list is written [ … ]"),
+        ('a = "{"b": "c"}"', 1, "the text ends at the \" before this; put it in '…'"),
+        ("a = [{ b = 'x == 'y'' }]", 1, 'the text ends at the \' before this; put it in "…"'),
+        ("a = ['b 'c'']", 1, "the text ends at the ' before this"),
         ("a = null", 1, "TOML has no null; leave the key out"),
         ("a = None", 1, "TOML has no null"),
         ("a = “x”", 1, "no plain quotation marks"),
@@ -41,7 +48,9 @@ def test_it_is_told_what_to_write(text: str, line: int, words: str) -> None:
     assert words in found.sentence
 
 
-@pytest.mark.parametrize("text", ["a = [1", "a = { b = 1", "a = 16MiB", "a = yes", "a = nullable"])
+@pytest.mark.parametrize(
+    "text", ["a = [1", "a = { b = 1", "a = 16MiB", "a = yesterday", "a = nullable"]
+)
 def test_what_is_not_known_keeps_its_message(text: str) -> None:
     with pytest.raises(ValueError) as error:
         tomllib.loads(text)
