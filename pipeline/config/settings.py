@@ -493,3 +493,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stats to the sinks that take nothing else, such as `prometheus`."""
     tests: list[CaseConfig] = []
     """Tests of the routes, for `dockline test`."""
+
+    def feeding(self, route: str) -> list[str]:
+        """Names of the routes that lead to this one. If there are any, it takes entries from them
+        alone."""
+        return [name for name, other in self.routes.items() if route in other.feeds]

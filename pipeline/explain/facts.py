@@ -148,14 +148,10 @@ def with_ways(config: Config, routes: Sequence[Facts]) -> tuple[Config, list[str
             if following in taken:
                 follow(following, stages, f"{way}{BETWEEN}{following}")
 
-    beginnings = [name for name in config.routes if name in taken and not _fed_by(config, name)]
+    beginnings = [name for name in config.routes if name in taken and not config.feeding(name)]
     for name in beginnings:
         follow(name, [], name)
     return replace(config, routes={**config.routes, **ways}), [*beginnings, *ways]
-
-
-def _fed_by(config: Config, route: str) -> list[str]:
-    return [name for name, other in config.routes.items() if route in other.feeds]
 
 
 def concealed(value: Any, conceal: Callable[[str], str]) -> Any:
@@ -172,7 +168,7 @@ def _route(
 ) -> Facts:
     route = reading.config.routes[name]
     reasons = not_taken(selection, name, container, reading.conceal) if followed else []
-    fed_by = _fed_by(reading.config, name)
+    fed_by = reading.config.feeding(name)
     if followed and fed_by and not reasons:
         feeding = (_route(reading, selection, one, container, followed=True) for one in fed_by)
         if not any(one["takes"] and _overlap(one["from"], route.sources) for one in feeding):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.config import Config
 from pipeline.config.addresses import address_of
-from pipeline.config.settings import RouteConfig
 from pipeline.config.wording import size
 from pipeline.model.component import SinkConfig
 from pipeline.support.plural import plural
@@ -24,7 +23,7 @@ def beginning(config: Config, conceal: Callable[[str], str]) -> Iterator[str]:
 
     `conceal` hides in a text of the configuration what must not be shown.
     """
-    yield from _some("route", [_route(*one, conceal) for one in config.routes.items()])
+    yield from _some("route", [_route(name, config, conceal) for name in config.routes])
     yield from _some("sink", [_sink(*one, conceal) for one in config.sinks.items()])
 
 
@@ -34,14 +33,17 @@ def _some(what: str, said: list[str]) -> Iterator[str]:
         yield f"and {more} more {plural(more, what)}"
 
 
-def _route(name: str, route: RouteConfig, conceal: Callable[[str], str]) -> str:
+def _route(name: str, config: Config, conceal: Callable[[str], str]) -> str:
+    route = config.routes[name]
+    feeding = [f"route:{one}" for one in config.feeding(name)]
+    what = f"what comes from {_listed(feeding)}" if feeding else _listed(route.sources)
     whose = "all containers"
     if route.containers:
         text = conceal(str(route.containers))
         whose = f"containers where {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
     stages = ", ".join(stage.name for stage in route.stages)
     through = f" through {stages}" if stages else ""
-    return f"{name}: {_listed(route.sources)} of {whose}{through} to {_listed(route.to)}"
+    return f"{name}: {what} of {whose}{through} to {_listed(route.to)}"
 
 
 def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> str:

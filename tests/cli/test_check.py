@@ -29,12 +29,14 @@ def test_a_good_file_is_summed_up(
         "[routes.errors]\ncontainers = 'project == \"shop\"'\n"
         "stages = [{ parse = 'json' }, { keep = 'level == \"error\"' }]\nto = ['out']\n"
         "[[tests]]\nroute = 'errors'\ninput = []\nexpect = []\n"
+        "[routes.all]\nto = ['out', 'route:errors']\n"
     )
     assert main(["check", "-c", file]) == 0
     assert capsys.readouterr() == (
         f"ok: {file}\n"
         "  sink   out: console\n"
-        '  route  errors: logs of containers where project == "shop" → parse → keep → out\n'
+        '  route  errors: route:all of containers where project == "shop" → parse → keep → out\n'
+        "  route  all: logs → out, route:errors\n"
         "  tests  1\n",
         "",
     )

@@ -33,7 +33,7 @@ def test_it_tells_what_it_follows_and_where_it_sends_and_no_secret() -> None:
     assert said(CONFIG) == [
         'route shop: logs and events of containers where project == "shop" through join, parse '
         "to store, out and route:errors",
-        "route errors: logs of all containers to out",
+        "route errors: what comes from route:shop of all containers to out",
         "sink store: http, https://${HOST}/in, buffer 16MiB of memory and 1GiB of disk, "
         "old entries are dropped when it is full",
         "sink out: console, standard output, buffer 16MiB of memory, reading waits when it is full",

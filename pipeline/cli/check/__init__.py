@@ -126,7 +126,8 @@ def _print_text(reading: ConfigFile, answers: list[Answer], *, strict: bool) -> 
     for name, route in config.routes.items():
         expression = reading.conceal(route.containers or "")
         chosen = f" of containers where {expression}" if expression else ""
-        steps = [", ".join(route.sources) + chosen, *(stage.name for stage in route.stages)]
+        origins = [f"route:{one}" for one in config.feeding(name)] or route.sources
+        steps = [", ".join(origins) + chosen, *(stage.name for stage in route.stages)]
         print(f"  route  {paint('bold', name)}: {' → '.join([*steps, ', '.join(route.to)])}")
     if config.tests:
         print(f"  tests  {len(config.tests)}")
