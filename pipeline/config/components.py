@@ -123,13 +123,25 @@ def rejected(error: Exception, value: Any, path: Path, report: ProblemReport) ->
         column = None if hides_something(its_value) else error.column
         report.error((*path, *inner), error.message, column=column)
     elif hides_something(its_value) or quotes_hidden(str(error), value):
-        message = "the value of ${…} is not accepted; the reason is withheld, as it could show it"
+        message = f"the value of ${{…}} {_form(its_value)}"
         report.error((*path, *inner), message, about="key")
     elif isinstance(error, ConfigError):
         report.error((*path, *inner), error.message, column=error.column)
     else:
         report.error(path, str(error))
     return INVALID
+
+
+def _form(value: Any) -> str:
+    """What is wrong with a value that is not accepted, as far as that shows nothing of it."""
+    if isinstance(value, str):
+        if not value.strip():
+            return "is empty"
+        if value != value.strip():
+            return "begins or ends with white space; remove it"
+        if value[0] == value[-1] and value[0] in "\"'":
+            return "is in quotation marks; remove them"
+    return "is not accepted; the reason is withheld, as it could show it"
 
 
 def _named(

@@ -66,6 +66,23 @@ def test_what_the_sinks_constructor_says_of_a_substituted_value_is_kept_back() -
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("s3cr3t ", "begins or ends with white space; remove it"),
+        ('"s3cr3t"', "is in quotation marks; remove them"),
+    ],
+)
+def test_what_is_often_wrong_with_a_substituted_value_is_told_without_it(
+    value: str, words: str
+) -> None:
+    address = fill("${A}", {"A": value})
+    (error,) = convert({"type": "probe", "address": address}, SinkConfig)[1]
+    assert error == f"x.address: the value of ${{…}} {words}"
+
+
 def test_a_package_that_a_sink_needs_is_named_whatever_was_substituted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
