@@ -19,7 +19,7 @@ from pipeline.accounting.auditor import Auditor, BufferSnapshot
 from pipeline.accounting.ledger import Ledger
 from pipeline.intake.runner import SourceGauges
 from pipeline.model.cadvisor import FAMILIES
-from pipeline.model.component import SinkContext
+from pipeline.model.component import SinkContext, StageContext
 from pipeline.model.container_state import State
 from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Inspection
@@ -28,7 +28,8 @@ from pipeline.observe.access import Gate
 from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition
 from pipeline.sinks.prometheus import Config
-from pipeline.testing.builders import container
+from pipeline.stages import observe
+from pipeline.testing.builders import batch, container
 from pipeline.topology.output import Output, OutputGauges
 from tests.servers.prometheus import PrometheusServer, promtool
 from tests.sources.docker.answers import CONTAINER, answer, reading
@@ -39,11 +40,14 @@ DASHBOARD = ROOT / "config/grafana/dockline.json"
 OWN = re.compile(r"\b(?:dockline|container|machine)_[a-z_]+\b")
 
 JOB = container("job", number=9)
+HISTOGRAM = "http_request_duration_seconds"
+"""What a stage `observe` of the agent makes."""
 VARIABLES = {
     "$__rate_interval": "5s",
     "$__range": "1m",
     "$instance": ".*",
     "$container": ".*",
+    "${histogram}": HISTOGRAM,
 }
 
 
@@ -144,18 +148,20 @@ def test_its_panels_do_not_overlap() -> None:
                 taken[x, y] = panel["title"]
 
 
-def test_data_source_agent_and_container_are_variables() -> None:
-    board = dashboard()
-    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
-    assert list(variables) == ["datasource", "instance", "container"]
-    assert variables["datasource"]["type"] == "datasource"
+def variables() -> dict[str, dict[str, Any]]:
+    return {variable["name"]: variable for variable in dashboard()["templating"]["list"]}
+
+
+def test_data_source_agent_container_and_histogram_are_variables() -> None:
+    assert list(variables()) == ["datasource", "instance", "container", "histogram"]
+    assert variables()["datasource"]["type"] == "datasource"
     for panel in panels():
         assert panel["datasource"]["uid"] == "${datasource}"
         for target in panel["targets"]:
             assert target["datasource"]["uid"] == "${datasource}"
             assert "$instance" in target["expr"]
-    for name in ("instance", "container"):
-        assert metric_names(variables[name]["definition"]) <= exported()
+    for name in ("instance", "container", "histogram"):
+        assert metric_names(variables()[name]["definition"]) <= exported()
 
 
 def test_every_panel_says_what_it_shows_and_names_its_series() -> None:
@@ -210,7 +216,10 @@ async def grow(metrics: Metrics, exposition: Exposition, state: State) -> None:
     turn = 0
     metrics.engine_up.set(1)
     metrics.containers.set(1)
+    latencies = observe.Stage(observe.Observe(name=HISTOGRAM, value="seconds"))
+    latencies.attach(StageContext(metrics.derived))
     while True:
+        latencies(batch("GET /", "GET /a", fields=[{"seconds": 0.03}, {"seconds": 0.2}]))
         metrics.received.labels(CONTAINER.name).inc(10)
         metrics.received_bytes.labels(CONTAINER.name).inc(1000)
         metrics.filtered.labels("shop", "keep").inc()
@@ -251,6 +260,16 @@ async def grow(metrics: Metrics, exposition: Exposition, state: State) -> None:
         await asyncio.sleep(0.1)
 
 
+async def histograms(prometheus: PrometheusServer) -> list[str]:
+    """What the variable of that name offers, of the series as Grafana writes them."""
+    variable = variables()["histogram"]
+    query = variable["definition"].removeprefix("query_result(").removesuffix(")")
+    found = await prometheus.wait_for(query.replace("$instance", ".*"))
+    pattern = re.compile(variable["regex"].strip("/"))
+    names = [pattern.match(f"{one['metric']['__name__']}{{}} 1 1796125725400") for one in found]
+    return [name[1] for name in names if name]
+
+
 @pytest.mark.server
 async def test_every_panel_shows_something_of_a_busy_agent(
     metrics: Metrics, tmp_path: Path
@@ -263,5 +282,8 @@ async def test_every_panel_shows_something_of_a_busy_agent(
                 await prometheus.wait_for(expression)
             (found,) = await prometheus.wait_for('container_last_seen{instance=~".*"}')
             assert found["metric"]["name"] == CONTAINER.name
+            assert await histograms(prometheus) == [HISTOGRAM]
+            p99 = {t: e for t, e in expressions() if t.startswith("Quantiles")}.popitem()[1]
+            assert 0.1 < await prometheus.value(p99) <= 0.25
             used = await prometheus.value("sum(rate(container_cpu_usage_seconds_total[1m]))")
             assert 0 < used < 0.2
