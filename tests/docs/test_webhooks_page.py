@@ -44,6 +44,7 @@ RECIPES = {
 }
 SERVICES: dict[str, type[Service]] = {
     "Slack": Slack,
+    "Crashes in Slack": Slack,
     "Teams": Teams,
     "Discord": Discord,
     "PagerDuty": PagerDuty,
@@ -186,6 +187,9 @@ def shown(recipe: str, taken: Any) -> str:
     """The text of what a service took."""
     found: dict[str, Callable[[Any], Any]] = {
         "Slack": lambda block: block["text"]["text"].removeprefix("shop-api-1: "),
+        "Crashes in Slack": lambda block: (
+            block["text"]["text"].removeprefix("shop-api-1: ").partition("\nlast lines: ")[0]
+        ),
         "Teams": lambda block: block["inlines"][1]["text"],
         "Discord": lambda embed: embed["description"],
         "PagerDuty": lambda event: event["payload"]["summary"],
@@ -258,7 +262,10 @@ async def test_the_services_are_strict(recipe: str) -> None:
     assert re.search(r"answers (400|401|403|404)", str(raised.value))
 
 
-@pytest.mark.parametrize("recipe", ["Slack", "Teams", "Discord", "Datadog", "New Relic", "ntfy"])
+@pytest.mark.parametrize(
+    "recipe",
+    ["Slack", "Crashes in Slack", "Teams", "Discord", "Datadog", "New Relic", "ntfy"],
+)
 async def test_without_its_limits_the_service_would_not_take_it(
     recipe: str,
 ) -> None:
