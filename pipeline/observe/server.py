@@ -132,7 +132,8 @@ def parse_listen(listen: str) -> tuple[str, int]:
 
 def _explain(error: OSError, address: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {address}: it is in use; stop what uses it, or choose another"
+        hint = "stop what uses it, or set another `listen`"
+        return f"cannot listen on {address}: it is in use; {hint}"
     if error.errno == errno.EACCES:
         return f"cannot listen on {address}: no permission; choose a port above 1023"
     if error.errno in (errno.EADDRNOTAVAIL, None):  # asyncio leaves out the number since 3.12
