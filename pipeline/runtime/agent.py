@@ -42,7 +42,7 @@ from pipeline.observe.overview import Observer, Overview
 from pipeline.observe.server import parse_listen
 from pipeline.observe.tap_stream import Tapping
 from pipeline.runtime.access import certificate, trusted_proxy
-from pipeline.runtime.introduction import beginning, ending
+from pipeline.runtime.introduction import LOST, beginning, ending
 from pipeline.runtime.reload import Reloader
 from pipeline.runtime.reload_on_request import Reloading
 from pipeline.sources.docker.discovery.own_container import own_container
@@ -534,7 +534,7 @@ class Agent:
 
     def _note_lost(self, output: Output, lost: Counter[str]) -> None:
         for reason, entries in lost.items():
-            self.metrics.dropped.labels(output.name, "stopped").inc(entries)
+            self.metrics.dropped.labels(output.name, LOST).inc(entries)
             log.warning(
                 "sink %s: %d of them %s lost, since %s; buffer.disk would have kept them",
                 output.name,

@@ -16,6 +16,9 @@ MOST = 12
 """Routes and sinks that are described one by one."""
 LONGEST = 100
 """Characters of an expression that are shown."""
+LOST = "stopped"
+"""The reason for which entries are dropped that are undelivered at the end, and that nobody can
+read or send again."""
 
 
 def beginning(config: Config, conceal: Callable[[str], str]) -> Iterator[str]:
@@ -80,6 +83,7 @@ def _outcome(sink: SinkNow) -> str:
         said.append(f"{dropped:,} dropped ({why})")
     if sink.dead_lettered:
         said.append(f"{sink.dead_lettered:,} given to its dead-letter sink")
-    if sink.entries:
-        said.append(f"{sink.entries:,} not delivered yet")
+    kept = sink.entries - sink.dropped.get(LOST, 0)
+    if kept > 0:
+        said.append(f"{kept:,} not delivered yet")
     return f"{sink.name}: {', '.join(said)}"

@@ -148,7 +148,7 @@ def test_containers_of_some_milliseconds_come_once_and_leave_nothing_behind(
 def ended(receiver: LumberjackPeer) -> set[str]:
     """Names of containers whose removal was told of."""
     entries = [entry for window in list(receiver.windows) for entry in window]
-    return {e["container"]["name"] for e in entries if e["message"].endswith("destroy")}
+    return {e["container"]["name"] for e in entries if e["message"] == "removed"}
 
 
 def printed(receiver: LumberjackPeer) -> list[str]:

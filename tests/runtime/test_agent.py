@@ -214,13 +214,6 @@ print([name for name in sys.modules if name.startswith(("pipeline.page", "pipeli
     assert done == "[]\n"
 
 
-def test_a_sink_that_a_route_names_twice_gets_its_entries_once(tmp_path: Path) -> None:
-    text = STAYS.format(folder=tmp_path).replace('["more"]', '["more", "more"]')
-    (tmp_path / "t.csv").write_text("k,v\na,1\n")
-    agent = Agent(parse(f'{text}[state]\ndirectory = "{tmp_path}/state"\n', {}), {})
-    assert [one.name for one in agent._router.routes["fed"].outputs] == ["more"]
-
-
 async def test_an_agent_whose_reload_fails_halfway_still_delivers_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,9 +59,13 @@ def test_at_the_end_it_tells_what_each_sink_delivered_and_what_it_did_not() -> N
             "store", "http", dropped={"refused": 2, "drop_newest": 1}, dead_lettered=4, entries=5
         ),
     ]
+    sinks.append(SinkNow("gone", "http", dropped={"stopped": 3}, entries=3))
+    sinks.append(SinkNow("part", "http", dropped={"stopped": 3}, entries=5))
     assert list(ending(sinks)) == [
         "sink out: 1,234 entries delivered",
         "sink log: 1 entry delivered",
         "sink store: 0 entries delivered, 3 dropped (drop_newest, refused), "
         "4 given to its dead-letter sink, 5 not delivered yet",
+        "sink gone: 0 entries delivered, 3 dropped (stopped)",
+        "sink part: 0 entries delivered, 3 dropped (stopped), 2 not delivered yet",
     ]
