@@ -265,5 +265,6 @@ def _unreadable(error: Exception, path: Path, *, named: bool) -> str:
         return f"user {user()} may not read this {'folder' if _is_folder(path) else 'file'}"
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "this link leads in a circle"
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return f"this file cannot be read: {reason}"
+    if not isinstance(error, OSError):  # ValueError: a zero byte in the name
+        return "no file has such a name"
+    return f"this file cannot be read: {error.strerror}"

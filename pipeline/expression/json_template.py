@@ -31,6 +31,10 @@ ENTRIES: Final = "entries"
 FIELDS: Final = "fields"
 """The placeholder of all fields."""
 
+DEEPEST: Final = 100
+"""Levels of objects and arrays at most."""
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
 _WORDS: Final = {
     "Expecting property name enclosed in double quotes": "the name of a field, in double quotes, "
     "is missing",
@@ -75,17 +79,28 @@ def check_json(template: str) -> list[tuple[Piece, bool]]:
     Raises `ConfigError`, with the column, if no entry can make JSON of it.
     """
     parts = _parts(template)
+    if _is_too_deep(parts.form):
+        raise Unquoted("this JSON is nested too deeply", column=0)
     try:
         json.loads(parts.form, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         words = _WORDS.get(error.msg, error.msg[:1].lower() + error.msg[1:])
         column = (*parts.columns, len(template))[min(error.pos, len(parts.columns))]
         raise Unquoted(f"this is never JSON: {words}", column=column) from None
-    except RecursionError:
-        raise Unquoted("this JSON is nested too deeply", column=0) from None
     except ValueError:
         raise Unquoted("JSON has neither NaN nor Infinity", column=0) from None
     return parts.pieces
+
+
+def _is_too_deep(form: str) -> bool:
+    """Whether more than `DEEPEST` brackets are open at once. How many Python's reader of JSON can
+    take depends on its version."""
+    depth = 0
+    for bracket in re.findall(r"[\[{}\]]", _STRING.sub("", form)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def compiled_json(template: str, scope: EntryScope) -> Code:

@@ -97,6 +97,7 @@ def test_line_breaks_of_the_template_stand_between_its_parts() -> None:
         ('{{"a" {x}}}', 6, 'a ":" is missing'),
         ('"a\nb"', 2, r'a line break or tab in a string is written "\n"'),
         ("[NaN]", 0, "neither NaN nor Infinity"),
+        ("[" * 101 + "1" + "]" * 101, 0, "nested too deeply"),
         ("[" * 8000, 0, "nested too deeply"),
         ("", 0, "a value is missing"),
         ('{{"a": 1}', 8, 'write "{{" and "}}" for braces that are meant'),
@@ -110,6 +111,11 @@ def test_what_no_entry_can_make_json_of_is_refused_with_its_place(
     with pytest.raises(ConfigError) as raised:
         compile_json(template)
     assert (raised.value.column, message in raised.value.message) == (column, True), raised.value
+
+
+def test_brackets_in_strings_are_no_levels() -> None:
+    compile_json('["' + "[" * 200 + r"\"" + "[" * 200 + '"]')
+    compile_json("[" * 100 + "1" + "]" * 100)
 
 
 def test_a_template_is_json_by_how_it_begins() -> None:
