@@ -16,7 +16,6 @@ from pipeline.config.files import NO_FILE, Given, Text, normalized, read_texts
 from pipeline.config.hints.unsubstituted import explain_unsubstituted, warn_of_unsubstituted
 from pipeline.config.locate import KeyPlace, Path
 from pipeline.config.merge import Merged, merge
-from pipeline.config.one_line.addresses import Addresses
 from pipeline.config.problems import ConfigErrors, Problem, ProblemReport, by_place
 from pipeline.config.secrecy import Hidden
 from pipeline.config.settings import Config
@@ -83,6 +82,8 @@ def read(
         given = Given(() if given is None else (given,))
     texts = read_texts(given)
     if given.addresses:
+        from pipeline.config.one_line.addresses import Addresses  # 20 ms, and seldom needed
+
         texts.append(Addresses(given.addresses).text())
     reading = combine(texts, environ, given.name, python=python)
     if given.unused is not None:
