@@ -8,16 +8,16 @@ from pipeline.cli._terminal import printable
 from pipeline.cli.top.figures import Figures
 from pipeline.cli.top.rates import UNKNOWN, ContainerRow, RouteRow, SinkRow
 from pipeline.cli.top.short_numbers import count, duration, size
-from pipeline.cli.top.table import Column, Order, Style, Table
+from pipeline.cli.top.table import Column, Style, Table
 
 
-def rate(number: float) -> str:
-    """Entries or lines per second, in few characters: `1.2k`. `-` for an unknown rate."""
+def figure(number: float) -> str:
+    """A number, in few characters: `1.2k`. `-` for an unknown one, as `UNKNOWN` is."""
     return "-" if number < 0 else count(number)
 
 
-def size_rate(number: float) -> str:
-    """Bytes per second, in few characters: `1.2K`. `-` for an unknown rate."""
+def size_figure(number: float) -> str:
+    """Bytes, in few characters: `1.2K`. `-` for an unknown number."""
     return "-" if number < 0 else size(number)
 
 
@@ -34,37 +34,29 @@ def percent(number: float) -> str:
     return f"{hundred:.1f}%" if 0.05 <= hundred < 9.95 else f"{hundred:.0f}%"
 
 
-def whole(number: float) -> str:
-    """A number in few characters; `-` for one that is unknown."""
-    return "-" if number < 0 else count(number)
-
-
 def container_table() -> Table[ContainerRow]:
     """One row for each container. The busiest come first."""
-    return Table(
+    table: Table[ContainerRow] = Table(
         [
             Column("CONTAINER", lambda row: printable(row.now.name), left=True),
             Column("STATE", lambda row: state(row.figures), left=True, rank=1),
             Column("CPU", lambda row: _known(row.figures.cpu), percent, rank=1),
-            Column("MEMORY", lambda row: _known(row.figures.memory), size_rate, rank=2),
+            Column("MEMORY", lambda row: _known(row.figures.memory), size_figure, rank=2),
             Column("OF LIMIT", lambda row: _part(row.figures), percent, rank=9),
-            Column("NET IN", lambda row: _known(row.figures.receive), size_rate, rank=5),
-            Column("NET OUT", lambda row: _known(row.figures.transmit), size_rate, rank=5),
-            Column("RESTARTS", lambda row: _known(row.figures.restarts), whole, rank=4),
-            Column("LINES/S", lambda row: row.lines, rate),
-            Column("BYTES/S", lambda row: row.bytes, size_rate, rank=7),
+            Column("NET IN", lambda row: _known(row.figures.receive), size_figure, rank=5),
+            Column("NET OUT", lambda row: _known(row.figures.transmit), size_figure, rank=5),
+            Column("RESTARTS", lambda row: _known(row.figures.restarts), figure, rank=4),
+            Column("LINES/S", lambda row: row.lines, figure),
+            Column("BYTES/S", lambda row: row.bytes, size_figure, rank=7),
             Column("LINES", lambda row: row.now.lines, count, rank=8),
             Column("WAITING", lambda row: row.now.waiting, count, rank=3),
             Column("LAG", lambda row: row.now.lag, duration, rank=6),
             Column("DROPPED", lambda row: row.now.dropped, count, rank=2),
         ],
         style=_container_style,
-        order=Order(BUSIEST),
     )
-
-
-BUSIEST = 8
-"""The place of the column LINES/S."""
+    table.sort_by_title("LINES/S")
+    return table
 
 
 def state(figures: Figures) -> str:
@@ -103,9 +95,9 @@ def route_table() -> Table[RouteRow]:
     return Table(
         [
             Column("ROUTE", lambda row: printable(row.now.name), left=True),
-            Column("IN/S", lambda row: row.came, rate),
-            Column("OUT/S", lambda row: row.left, rate),
-            Column("FILTERED/S", lambda row: row.filtered, rate),
+            Column("IN/S", lambda row: row.came, figure),
+            Column("OUT/S", lambda row: row.left, figure),
+            Column("FILTERED/S", lambda row: row.filtered, figure),
             Column("IN", lambda row: row.now.taken, count),
             Column("FILTERED BY", lambda row: reasons(row.now.filtered) or "-", left=True),
         ]
@@ -118,8 +110,8 @@ def sink_table() -> Table[SinkRow]:
         [
             Column("SINK", lambda row: printable(row.now.name), left=True),
             Column("IS", lambda row: "down" if row.now.problem else "up", left=True),
-            Column("OUT/S", lambda row: row.delivered, rate),
-            Column("BYTES/S", lambda row: row.bytes, size_rate),
+            Column("OUT/S", lambda row: row.delivered, figure),
+            Column("BYTES/S", lambda row: row.bytes, size_figure),
             Column("WAITING", lambda row: row.now.entries + row.now.blocked, count),
             Column("MEMORY", lambda row: row.now.memory, size),
             Column("DISK", lambda row: row.now.disk, size),

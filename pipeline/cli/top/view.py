@@ -10,11 +10,11 @@ from typing import Any
 from pipeline.cli._terminal import printable
 from pipeline.cli.top.columns import (
     container_table,
-    rate,
+    figure,
     reasons,
     route_table,
     sink_table,
-    size_rate,
+    size_figure,
 )
 from pipeline.cli.top.help import LINES, SORTED_BY
 from pipeline.cli.top.rates import ContainerRow, Rates, RouteRow, SinkRow, SourceRow
@@ -187,8 +187,8 @@ def title(found: Rates) -> str:
         f"dockline on {printable(found.after.host)}",
         f"up {duration(time.time() - found.after.began)}",
         f"{containers} {plural(containers, 'container')}",
-        f"{rate(found.lines)} lines/s",
-        f"{size_rate(found.bytes)} bytes/s",
+        f"{figure(found.lines)} lines/s",
+        f"{size_figure(found.bytes)} bytes/s",
     ]
     return "  ".join(parts)
 
@@ -198,7 +198,7 @@ def source_line(row: SourceRow) -> Line:
     now = row.now
     parts = [
         f"source {printable(now.name)} ({printable(now.type)})",
-        f"{rate(row.entries)} entries/s",
+        f"{figure(row.entries)} entries/s",
         f"{count(now.open)} {plural(now.open, 'message')} ({size(now.open_bytes)}) on the way",
     ]
     if now.refused:
