@@ -36,6 +36,11 @@ _BAR: Final = b" |\x1b[0m "
 _ERROR_BAR: Final = b" \x1b[31m|\x1b[0m "
 
 
+def colour_of(container_id: str) -> int:
+    """The colour of a container: an SGR number of `PALETTE`, always the same for an id."""
+    return PALETTE[crc32(container_id.encode("utf-8", "replace")) % len(PALETTE)]
+
+
 class TextEncoder:
     """Batches as lines for people."""
 
@@ -94,7 +99,7 @@ class TextEncoder:
             names = [stream.encode() for stream in STREAM_NAMES]
             first = [b" %b%b | " % (name, b" " + stream if stream else b"") for stream in names]
             return first * 2
-        number = PALETTE[crc32(container.id.encode("utf-8", "replace")) % len(PALETTE)]
+        number = colour_of(container.id)
         name += b" " * (self._width - len(container.name))
         width = len("12:01:03.123 ") + max(self._width, len(container.name))
         return [

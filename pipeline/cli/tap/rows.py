@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, TextIO
-from zlib import crc32
 
 from pipeline.cli._terminal import colours, printable
 from pipeline.encode.local_time import LocalTime
 from pipeline.encode.readable import Readable
-from pipeline.encode.text import PALETTE
+from pipeline.encode.text import colour_of
 from pipeline.support.plural import plural
 
 INDENT: Final = "\n" + " " * len("12:01:03.123  ")
@@ -61,8 +60,7 @@ class Rows:
         name = printable(str(container.get("name", "")))
         if not self._color:
             return name
-        key = str(container.get("id", "")).encode("utf-8", "replace")
-        return f"\x1b[{PALETTE[crc32(key) % len(PALETTE)]}m{name}\x1b[0m"
+        return f"\x1b[{colour_of(str(container.get('id', '')))}m{name}\x1b[0m"
 
 
 def _reason(found: Mapping[str, Any]) -> str:
