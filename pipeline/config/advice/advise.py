@@ -7,7 +7,6 @@ looked at in `stages`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from pipeline.config.advice.stages import advise_all, effect_of
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted, quote
 from pipeline.config.settings import DOCKER, FEED, SORTS, Config, RouteConfig, StageConfig
+from pipeline.config.strings import strings
 from pipeline.config.substitute import Substituted
 from pipeline.config.wording import listed
 from pipeline.expression.truth import never_true
@@ -156,14 +156,11 @@ _WITH_PASSWORD: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@:]*:([^/?#\s@]+
 
 _EVERYWHERE: Final = re.compile(r"(?:\w+://)?(?:0\.0\.0\.0|\[::\]|\*)?:\d+")
 
-_OF_USERS: Final = ("routes", "tests")
-"""Tables whose keys are names of fields and labels, not settings."""
-
 
 def _secrets(tree: dict[str, Any], report: ProblemReport) -> None:
     """Warns of secrets in plain text. Settings of the type `Secret` were reported on conversion."""
     known = {problem.path for problem in report.warnings}
-    for path, value in _strings(tree):
+    for path, value in strings(tree):
         written = value.written if isinstance(value, Substituted) else str(value)
         found = _WITH_PASSWORD.match(written)
         hint = "write ${NAME} or ${file:/run/secrets/NAME}"
@@ -180,7 +177,7 @@ def _listeners(tree: dict[str, Any], report: ProblemReport) -> None:
 
     Only if the file says so: the image's default, 0.0.0.0, is meant for a container's own network.
     """
-    for path, value in _strings(tree):
+    for path, value in strings(tree):
         if path[-1] == "listen" and path in report.places and _EVERYWHERE.fullmatch(value):
             message = "listens on every address of this host, for anyone who can reach it"
             hint = "listen on 127.0.0.1 or on one address, unless a firewall or a container's own "
@@ -217,16 +214,3 @@ def _trusted_proxy(config: Config, report: ProblemReport) -> None:
         message = "every user of this host gets in without the token, by sending that header"
         hint = "have the proxy send the token instead, as `Authorization: Bearer …`"
         report.warning(("http", "trust_proxy", "address"), message, hint)
-
-
-def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every string of the configuration and its path, without routes and tests."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if path or key not in _OF_USERS:
-                yield from _strings(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _strings(inner, (*path, index))
-    elif isinstance(value, str) and path:
-        yield path, value

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, dotted
+from pipeline.config.strings import strings
 from pipeline.config.substitute import Substituted
 
 _VARIABLE: Final = re.compile(
@@ -20,8 +21,6 @@ _VARIABLE: Final = re.compile(
 `{{ env "NAME" }}`."""
 
 _HINT: Final = "a variable of the environment is written ${NAME}, with braces"
-_OF_TEXTS: Final = ("routes", "tests")
-"""Tables with expressions and patterns, in which `$` means something else."""
 
 
 def explain_unsubstituted(tree: dict[str, Any], report: ProblemReport) -> None:
@@ -47,15 +46,8 @@ def warn_of_unsubstituted(tree: dict[str, Any], report: ProblemReport) -> None:
         report.warning(path, "this stays as it is: no variable is put in", _HINT)
 
 
-def _places(value: Any, path: Path = ()) -> Iterator[Path]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if path or key not in _OF_TEXTS:
-                yield from _places(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _places(inner, (*path, index))
-    elif isinstance(value, str):
+def _places(tree: dict[str, Any]) -> Iterator[Path]:
+    for path, value in strings(tree):
         written = value.written if isinstance(value, Substituted) else value
         if _VARIABLE.search(written.replace("$${", "")):
             yield path
