@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pipeline.config import Config
 from pipeline.config.addresses import address_of
-from pipeline.config.wording import size
+from pipeline.config.wording import listed, size
 from pipeline.model.component import SinkConfig
 from pipeline.support.plural import plural
 from pipeline.topology.output import SinkNow
@@ -39,14 +39,14 @@ def _some(what: str, said: list[str]) -> Iterator[str]:
 def _route(name: str, config: Config, conceal: Callable[[str], str]) -> str:
     route = config.routes[name]
     feeding = [f"route:{one}" for one in config.feeding(name)]
-    what = f"what comes from {_listed(feeding)}" if feeding else _listed(route.sources)
+    what = f"what comes from {listed(feeding)}" if feeding else listed(route.sources)
     whose = "all containers"
     if route.containers:
         text = conceal(str(route.containers))
         whose = f"containers where {text if len(text) <= LONGEST else text[:LONGEST] + '…'}"
     stages = ", ".join(stage.name for stage in route.stages)
     through = f" through {stages}" if stages else ""
-    return f"{name}: {what} of {whose}{through} to {_listed(route.to)}"
+    return f"{name}: {what} of {whose}{through} to {listed(route.to)}"
 
 
 def _sink(name: str, sink: SinkConfig, conceal: Callable[[str], str]) -> str:
@@ -64,11 +64,6 @@ _FULL = {
     "drop_newest": "new entries are dropped when it is full",
     "drop_oldest": "old entries are dropped when it is full",
 }
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def ending(sinks: Iterable[SinkNow]) -> Iterator[str]:
