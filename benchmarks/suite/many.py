@@ -69,8 +69,8 @@ def _peer(crowd: Crowd, program: Program) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name, Receiver() as receiver:
         folder = Path(name)
         command = program.prepare(crowd.engine, folder, "w1", [receiver.port], "")  # type: ignore[arg-type]
-        config = folder / "peer.conf"
-        config.write_text(config.read_text().replace("tail=all", "tail=0"))
+        for config in folder.glob("peer.*"):
+            config.write_text(config.read_text().replace("tail=all", "tail=0"))
         environment = program.environment
         with running(command, crowd.dockerd, folder / "log", environment) as process:
             pid = process.process.pid

@@ -39,9 +39,17 @@ class Peer:
     version: str
     libraries: str = ""
 
+    def file(self, workload: str) -> Path:
+        """Its configuration for a workload in `benchmarks/peers/`, whatever its suffix. It raises
+        `LookupError` where there is none."""
+        stem = f"{self.name.lower().replace(' ', '-')}-{workload}"
+        for file in CONFIGS.glob(f"{stem}.*"):
+            return file
+        raise LookupError(f"no configuration {stem}")
+
     def configuration(self, workload: str) -> str:
         """As the file in `benchmarks/peers/` has it."""
-        return (CONFIGS / f"{self.name.replace(' ', '-')}-{workload}.conf").read_text()
+        return self.file(workload).read_text()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,16 +60,17 @@ class Peer:
     ) -> Sequence[str]:
         """They read every container there is; `of` has to be the only one."""
         containers = engine.directory / "data" / "containers"
+        file = self.file(workload)
+        config = folder / f"peer{file.suffix}"
         values = {
             "FOLDER": str(folder),
             "PORT": str(ports[0]),
             "SOCKET": engine.url.removeprefix("unix://"),
             "CONTAINERS": str(containers),
             "DEPTH": str(len(containers.parts) + 1),
-            "CONFIG": str(folder / "peer.conf"),
+            "CONFIG": str(config),
         }
-        text = _filled(self.configuration(workload), values)
-        (folder / "peer.conf").write_text(text)
+        config.write_text(_filled(file.read_text(), values))
         _write_names(engine, folder)
         return tuple(_filled(word, values) for word in self.command)
 
