@@ -108,7 +108,7 @@ bench-curves: $(VENV)/.dev ## how cost grows with lines, containers, sinks, stag
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m benchmarks.suite.curves
 
-bench-sinks: $(VENV)/.dev packages ## what each sink costs, in a quarter of an hour
+bench-sinks: $(VENV)/.dev packages ## what each sink costs, alone and as a whole agent beside its peers
 	@$(BIN)/python -m benchmarks.sinks --write
 
 bench-check: $(VENV)/.dev ## whether each hot loop is within its budget, in a minute

@@ -1,12 +1,19 @@
-"""What each sink costs: CPU seconds per million lines, encoding and sending, all in one run.
+"""What each sink costs: by itself, and as the end of a whole agent, beside its peers.
 
-    python -m benchmarks.sinks [--lines 1000000] [--runs 3] [--only redis,kafka] [--write]
+    python -m benchmarks.sinks [--table alone whole] [--lines 1000000] [--runs 3]
+                               [--only redis,elasticsearch] [--write]
 
-Lines of 142 bytes of JSON, not parsed, go through a sink's own buffer and delivery to a real server
-or to a receiver that throws away what it gets (`destinations`), over the loopback. Each run is a
-process of its own, which makes its lines before and warms up with a few; what it uses from the
-first line on until the destination has the last one is what the operating system says. All ways
-take turns, every second round backwards; the medians are written.
+`alone`: lines of 142 bytes of JSON, not parsed, go through a sink's own buffer and delivery to a
+real server or to a receiver that throws away what it gets (`destinations`), over the loopback. Each
+run is a process of its own, which makes its lines before and warms up with a few; what it uses from
+the first line on until the destination has the last one is what the operating system says.
+
+`whole`: dockline and each peer whose program is given by its path (`PEER_FLUENT_BIT`,
+`PEER_VECTOR`) read a container's file and send it (`whole`).
+
+All ways take turns, every second round backwards; the medians are written. `--only` has names of
+ways, or of sinks. `--write` keeps the figures in results/, of a table that is not measured those
+that are there.
 """
 
 from __future__ import annotations
@@ -23,34 +30,83 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import whole_report
 from benchmarks.destinations import NO_LOGS, WAYS, Way
+from benchmarks.lines import LENGTH
+from benchmarks.suite import machine as whole_machine
+from benchmarks.suite.peers import given
+from benchmarks.suite.programs import our_version
+from benchmarks.whole import OURS, measure
+from benchmarks.whole_ways import WHOLE_WAYS
 from pipeline.model import registry
 
 RESULTS = Path(__file__).parent / "results"
 PATIENCE = 900.0
+TABLES = ("alone", "whole")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--table", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="names of ways or sinks, with commas")
     parser.add_argument("--write", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
     only = set(filter(None, arguments.only.split(",")))
+    known = {name for way in WAYS for name in (way.name, way.kind)}
+    known |= {name for way in WHOLE_WAYS for name in (way.slug, way.sink)}
+    if unknown := only - known:
+        parser.error(f"no such way or sink: {', '.join(sorted(unknown))}")
+    file = RESULTS / "sinks.json"
+    figures: dict[str, Any] = json.loads(file.read_text()) if arguments.write else {}
+    if "alone" in arguments.table:
+        figures |= _alone(only, arguments.lines, arguments.runs)
+    if "whole" in arguments.table:
+        figures["whole"] = _whole(only, arguments.lines, arguments.runs)
+    print(text := page(figures))
+    if arguments.write:
+        (RESULTS / "sinks.md").write_text(text)
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _alone(only: set[str], lines: int, turns: int) -> dict[str, Any]:
     ways = [way for way in WAYS if not only or {way.name, way.kind} & only]
     runs: dict[str, list[dict[str, Any]]] = {way.name: [] for way in ways}
-    for turn in range(arguments.runs):
+    for turn in range(turns):
         for way in ways[:: -1 if turn % 2 else 1]:
-            one = measured(way, arguments.lines)
+            one = measured(way, lines)
             runs[way.name].append(one)
             print(f"{turn + 1} {way.name}: {one}", file=sys.stderr, flush=True)
-    text = report(ways, runs, arguments.lines)
-    print(text)
-    if arguments.write:
-        (RESULTS / "sinks.md").write_text(f"# What each sink costs\n\n{text}\n")
-        figures = {"lines": arguments.lines, "machine": machine(), "ways": runs}
-        (RESULTS / "sinks.json").write_text(json.dumps(figures, indent=1) + "\n")
+    return {"lines": lines, "machine": machine(), "ways": runs}
+
+
+def _whole(only: set[str], lines: int, turns: int) -> dict[str, Any]:
+    ways = [way for way in WHOLE_WAYS if not only or {way.slug, way.sink} & only]
+    peers, absent = given(*(way.slug for way in WHOLE_WAYS))
+    on = whole_machine.described()
+    return {
+        "lines": lines,
+        "length": LENGTH,
+        "machine": f"{on['cores']} cores of {on['processor']}, {on['memory_gib']} GiB, "
+        f"{on['system']}, Linux {on['kernel']}",
+        "programs": {OURS: our_version(), **{peer.name: peer.version for peer in peers}},
+        "absent": absent,
+        "runs": measure(ways, peers, lines, turns),
+    }
+
+
+def page(figures: dict[str, Any]) -> str:
+    parts = ["# What each sink costs"]
+    if ways := figures.get("ways"):
+        by_name = {way.name: way for way in WAYS}
+        known = [by_name[name] for name in ways if name in by_name]
+        parts += ["## By itself", report(known, ways, figures["lines"], figures["machine"])]
+    if whole := figures.get("whole"):
+        parts += ["## Whole agents, from a file to a sink", whole_report.report(whole)]
+    return "\n\n".join(parts) + "\n"
 
 
 def measured(way: Way, lines: int) -> dict[str, Any]:
@@ -76,10 +132,10 @@ def measured(way: Way, lines: int) -> dict[str, Any]:
         return result
 
 
-def report(ways: Sequence[Way], runs: dict[str, list[dict[str, Any]]], lines: int) -> str:
-    count = max(map(len, runs.values()))
+def report(ways: Sequence[Way], runs: dict[str, list[dict[str, Any]]], lines: int, on: str) -> str:
+    count = max(map(len, runs.values()), default=0)
     rows = [
-        f"`python -m benchmarks.sinks`: {lines:,} lines of 142 bytes, {machine()}, "
+        f"`python -m benchmarks.sinks --table alone`: {lines:,} lines of 142 bytes, {on}, "
         f"medians of {count}.",
         "",
         "CPU is user and system time of the agent's side alone: taking the lines out of the buffer,"

@@ -45,10 +45,10 @@ class Suite:
         self.arguments = arguments
         self.began = time.monotonic()
         self.ours, absent = _ours()
-        self.peers: list[Program] = []
+        self.peers: list[peers.Peer] = []
         if not arguments.quick:
             found, missing = peers.found()
-            self.peers, absent = list(found), absent | missing
+            self.peers, absent = found, absent | missing
         self.file = files.path(arguments.run, arguments.quick)
         partly = arguments.only != PARTS and self.file.exists()
         self.results: dict[str, Any] = (files.read(self.file) if partly else {}) | {
@@ -114,7 +114,8 @@ class Suite:
 
     def _many(self) -> dict[str, Any]:
         reads, count = [program.read for program in self.ours], self.arguments.containers
-        return many(self.peers, reads, containers=count, in_time=lambda: self.in_time(0.9))
+        named = [peer for peer in self.peers if peer.names]
+        return many(named, reads, containers=count, in_time=lambda: self.in_time(0.9))
 
 
 def _ours() -> tuple[list[Program], dict[str, str]]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,11 @@ from tests.servers import syslog_ng
 
 CONFIGS = Path(__file__).parent.parent / "peers"
 NAMES, MODULE = "syslog-ng-mod-add-contextual-data", "libadd-contextual-data.so"
+BY_PATH = {
+    "Fluent Bit": ("PEER_FLUENT_BIT", ("-c", "@CONFIG@")),
+    "Vector": ("PEER_VECTOR", ("--config", "@CONFIG@")),
+}
+"""Programs that Debian has not: the variable with the path of each, and its options."""
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin:/sbin"])
 
 
@@ -38,14 +43,22 @@ class Peer:
     """With `@CONFIG@` and `@FOLDER@`."""
     version: str
     libraries: str = ""
+    names: bool = True
+    """Whether it knows the containers' names, of which there may be many."""
+
+    def has(self, workload: str) -> bool:
+        """Whether there is a configuration of it for a workload."""
+        return any(CONFIGS.glob(f"{self._stem(workload)}.*"))
 
     def file(self, workload: str) -> Path:
         """Its configuration for a workload in `benchmarks/peers/`, whatever its suffix. It raises
         `LookupError` where there is none."""
-        stem = f"{self.name.lower().replace(' ', '-')}-{workload}"
-        for file in CONFIGS.glob(f"{stem}.*"):
+        for file in CONFIGS.glob(f"{self._stem(workload)}.*"):
             return file
-        raise LookupError(f"no configuration {stem}")
+        raise LookupError(f"no configuration {self._stem(workload)}")
+
+    def _stem(self, workload: str) -> str:
+        return f"{self.name.lower().replace(' ', '-')}-{workload}"
 
     def configuration(self, workload: str) -> str:
         """As the file in `benchmarks/peers/` has it."""
@@ -120,8 +133,25 @@ def found() -> tuple[list[Peer], dict[str, str]]:
         environment = {"LD_LIBRARY_PATH": ng.libraries}
         said = _said(ng.binary, "--version", environment=environment)
         peers.append(Peer("syslog-ng", "file", command, said, ng.libraries))
-    for name in ("Fluent Bit", "Vector", "Promtail", "Logspout", "Filebeat"):
+    by_path, not_given = given("w1", "w2")
+    for name in ("Promtail", "Logspout", "Filebeat"):
         absent[name] = "Debian has none"
+    return [*peers, *by_path], absent | not_given
+
+
+def given(*workloads: str) -> tuple[list[Peer], dict[str, str]]:
+    """The peers whose program is given by its path, and that have a configuration for any of these
+    workloads; and why others are left out, by name."""
+    peers, absent = [], {}
+    for name, (variable, options) in BY_PATH.items():
+        program = os.environ.get(variable, "")
+        peer = Peer(name, "file", (program, *options), "", names=False)
+        if not program:
+            absent[name] = f"`{variable}` was not set"
+        elif not any(map(peer.has, workloads)):
+            absent[name] = "`benchmarks/peers/` has no configuration of it"
+        else:
+            peers.append(replace(peer, version=_said(program, "--version")))
     return peers, absent
 
 

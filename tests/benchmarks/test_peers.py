@@ -25,3 +25,21 @@ def test_a_file_is_found_by_peer_and_workload_whatever_its_suffix(
 def test_a_workload_without_a_file_is_told() -> None:
     with pytest.raises(LookupError, match="no configuration some-peer-w9"):
         Peer("Some Peer", "file", ("peer", "@CONFIG@"), "1").file("w9")
+
+
+@pytest.mark.server
+def test_a_program_that_is_given_by_its_path_is_a_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "fluent-bit"
+    program.write_text("#!/bin/sh\necho Fluent Bit v1.2.3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PEER_FLUENT_BIT", str(program))
+    monkeypatch.delenv("PEER_VECTOR", raising=False)
+    monkeypatch.setattr(peers, "CONFIGS", tmp_path)
+    (tmp_path / "fluent-bit-w1.yaml").touch()
+    assert peers.given("w2")[1]["Fluent Bit"] == "`benchmarks/peers/` has no configuration of it"
+    (peer,), absent = peers.given("w1", "w2")
+    assert (peer.name, peer.version) == ("Fluent Bit", "Fluent Bit v1.2.3")
+    assert peer.command[0] == str(program)
+    assert absent == {"Vector": "`PEER_VECTOR` was not set"}

@@ -1,0 +1,44 @@
+"""Each way of a whole agent is a configuration that dockline takes, and peers have one of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from benchmarks.suite.peers import CONFIGS, Peer
+from benchmarks.whole_ways import WHOLE_WAYS, WholeWay
+from pipeline.config.file import parse
+
+FLUENT_BIT = Peer("Fluent Bit", "file", ("fluent-bit", "-c", "@CONFIG@"), "1")
+IDS = [way.slug for way in WHOLE_WAYS]
+
+
+def test_no_two_ways_have_one_name() -> None:
+    assert len(set(IDS)) == len(IDS)
+
+
+@pytest.mark.parametrize("way", WHOLE_WAYS, ids=IDS)
+def test_dockline_takes_its_settings(way: WholeWay) -> None:
+    settings = way.settings.replace("@PORT@", "1").replace("@FOLDER@", "/tmp")
+    parse(f'[sinks.out]\ntype = "{way.sink}"\n{settings}\n', {})
+
+
+@pytest.mark.parametrize("way", WHOLE_WAYS, ids=IDS)
+def test_fluent_bit_has_a_configuration_or_a_reason(way: WholeWay) -> None:
+    if dict(way.without).get(FLUENT_BIT.name):
+        with pytest.raises(LookupError):
+            FLUENT_BIT.file(way.slug)
+        return
+    text = FLUENT_BIT.configuration(way.slug)
+    assert text.startswith("# Fluent Bit "), "what it does, in its first line"
+    text = text.replace("@PORT@", "1")
+    (output,) = yaml.safe_load(text)["pipeline"]["outputs"]
+    assert output["match"] == "*"
+
+
+def test_placeholders_are_those_that_a_run_fills_in() -> None:
+    for file in CONFIGS.glob("fluent-bit-*"):
+        found = set(re.findall(r"@([A-Z]+)@", file.read_text()))
+        assert found <= {"FOLDER", "PORT", "CONTAINERS"}, file.name
