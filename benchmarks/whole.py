@@ -77,8 +77,6 @@ class Theirs:
     def command(
         self, engine: PrivateEngine, folder: Path, way: WholeWay, port: int
     ) -> Sequence[str]:
-        if reason := dict(way.without).get(self.name):
-            raise LookupError(reason)
         return self.peer.prepare(engine, folder, way.slug, [port], NAME)
 
 

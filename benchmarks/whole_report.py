@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.whole import OURS, Run, Runs
-from benchmarks.whole_ways import WHOLE_WAYS, WholeWay
+from benchmarks.whole_ways import NO_WAY, WHOLE_WAYS
 
 BY_SLUG = {way.slug: way for way in WHOLE_WAYS}
 DASH = "–"
@@ -32,6 +32,9 @@ def report(found: Mapping[str, Any]) -> str:
         "\n".join([*_head(others), *(_row(slug, runs[slug], others) for slug in runs)]),
     ]
     parts += [f"{name} did not take part: {why}." for name, why in sorted(found["absent"].items())]
+    parts.append(
+        "Without a row: " + "; ".join(f"`{sink}` {why}" for sink, why in NO_WAY.items()) + "."
+    )
     return "\n\n".join(parts)
 
 
@@ -52,7 +55,7 @@ def _row(slug: str, programs: Mapping[str, Sequence[Run]], others: Sequence[str]
         cells += [*_figures(theirs), _ratio(ours, theirs, "cpu"), _ratio(ours, theirs, "rate")]
         said += _said(name, theirs)
     way = BY_SLUG.get(slug)
-    differs = [way.says] if isinstance(way, WholeWay) and way.says else []
+    differs = [way.says] if way and way.says else []
     return _line([*cells, "; ".join([*differs, *said])])
 
 

@@ -12,7 +12,7 @@ from benchmarks.collector import Kind
 
 @dataclass(frozen=True)
 class WholeWay:
-    """A sink, its destination, and why a peer cannot take part in it."""
+    """A sink, as it is configured to be measured, and its destination."""
 
     slug: str
     sink: str
@@ -22,11 +22,8 @@ class WholeWay:
     """As TOML, with `@PORT@` and `@FOLDER@`."""
     says: str = ""
     """What differs between dockline and its peers."""
-    without: tuple[tuple[str, str], ...] = ()
-    """Peers that have no such way, and why."""
 
 
-NO_OUTPUT = "has no such output"
 PLAIN = 'compression = "none"'
 
 WHOLE_WAYS = (
@@ -50,6 +47,10 @@ WHOLE_WAYS = (
     ),
     WholeWay("http", "http", "http", f'url = "http://127.0.0.1:@PORT@"\n{PLAIN}', "JSON lines"),
     WholeWay("http-gzip", "http", "http", 'url = "http://127.0.0.1:@PORT@"', "JSON lines"),
+    WholeWay(
+        "victorialogs", "victorialogs", "http", f'url = "http://127.0.0.1:@PORT@"\n{PLAIN}',
+        "JSON lines",
+    ),
     WholeWay("logstash", "logstash", "stream", 'address = "tcp://127.0.0.1:@PORT@"', "JSON lines"),
     WholeWay("forward", "forward", "forward", 'address = "tcp://127.0.0.1:@PORT@"', "acknowledged"),
     WholeWay("gelf-tcp", "gelf", "stream", 'address = "tcp://127.0.0.1:@PORT@"'),
@@ -69,3 +70,14 @@ WHOLE_WAYS = (
     ),
     WholeWay("file", "file", "file", 'path = "@FOLDER@/out"\nrotate = { size = "1GiB" }'),
 )  # fmt: skip
+
+NO_WAY = {
+    "console": "is for a terminal",
+    "kafka": "Fluent Bit has it only where it is built with librdkafka",
+    "papertrail": "is syslog over TLS",
+    "prometheus": "takes no logs",
+    "prometheus_remote_write": "takes no logs",
+    "redis": "Fluent Bit has no such output",
+    "s3": "is not compared yet",
+}
+"""Sinks without a way, and why."""
