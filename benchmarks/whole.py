@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ class Agent(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+
     def command(
         self, engine: PrivateEngine, folder: Path, way: WholeWay, port: int
     ) -> Sequence[str]:
@@ -53,6 +56,10 @@ class Ours:
 
     version: str
     name: str = OURS
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {}
 
     def command(
         self, engine: PrivateEngine, folder: Path, way: WholeWay, port: int
@@ -73,6 +80,10 @@ class Theirs:
     @property
     def name(self) -> str:
         return self.peer.name
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self.peer.environment
 
     def command(
         self, engine: PrivateEngine, folder: Path, way: WholeWay, port: int
@@ -115,7 +126,7 @@ def once(agent: Agent, engine: PrivateEngine, way: WholeWay, lines: int) -> Run:
     with tempfile.TemporaryDirectory() as name, _destination(way, Path(name)) as there:
         folder = Path(name)
         command = agent.command(engine, folder, way, there.port)
-        with running(command, engine.pid, folder / "log") as program:
+        with running(command, engine.pid, folder / "log", agent.environment) as program:
             complete = there.come(lines, PATIENCE, IDLE, lambda: program.alive)
             alive, peak = program.alive, program.peak()
             cpu, _ = program.end()
