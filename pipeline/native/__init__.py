@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 3
+INTERFACE = 4
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -90,6 +90,13 @@ class Loops(Protocol):
 
     def newest(self, times: list[bytes], /) -> int:
         """The index of the first greatest item."""
+
+    def datagrams(
+        self, fd: int, datagrams: list[bytes], start: int, stop: int, /
+    ) -> tuple[int, int] | None:
+        """Sends the datagrams from `start` up to but not including `stop` over a connected socket,
+        without waiting. Returns the index of the first that the kernel has not taken, and why as an
+        `errno`; or `stop` and 0. Returns None if one of them is not bytes."""
 
 
 def total(items: list[bytes]) -> int:

@@ -24,13 +24,14 @@ static PyMethodDef methods[] = {
     {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},
+    {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static int
 fill(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "INTERFACE", 3);
+    return PyModule_AddIntConstant(module, "INTERFACE", 4);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -27,6 +27,7 @@ PyObject *dockline_interleave(PyObject *module, PyObject *arguments);
 PyObject *dockline_select(PyObject *module, PyObject *arguments);
 PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
+PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
 
 /* The text of a row up to its newline, and `*from` behind its quote; its length, or -1 where it is
    not of the common shape. `out` has room for as many bytes as there are before `end`: no escape is

@@ -6,8 +6,8 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Sequence
 
+from pipeline import native
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import unavailable
@@ -53,7 +53,7 @@ class Datagrams:
         found = self._socket.getpeername()[0]
         return f"{self.address} ({found}); over UDP nothing tells whether anybody listens"
 
-    async def send(self, datagrams: Sequence[bytes]) -> int:
+    async def send(self, datagrams: list[bytes]) -> int:
         """Sends each datagram. Returns when the kernel has taken all: how many of them had to be
         cut to fit its limit.
 
@@ -64,8 +64,8 @@ class Datagrams:
         cut = 0
         try:
             for start in range(0, len(datagrams), _BURST):
-                for datagram in datagrams[start : start + _BURST]:
-                    cut += await _send(self._socket, datagram)
+                stop = min(start + _BURST, len(datagrams))
+                cut += await _send_all(self._socket, datagrams, start, stop)
                 await asyncio.sleep(0)
             if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, os.strerror(code))
@@ -98,15 +98,39 @@ def _connected(family: int, kind: int, protocol: int, where: tuple[object, ...])
     return sock
 
 
-async def _send(sock: socket.socket, datagram: bytes) -> bool:
-    """Whether it had to be cut."""
+async def _send_all(sock: socket.socket, datagrams: list[bytes], at: int, stop: int) -> int:
+    """How many had to be cut."""
+    cut = 0
+    while True:
+        at, problem = _run(sock, datagrams, at, stop)
+        if not problem:
+            return cut
+        cut += await _send_odd(sock, datagrams[at], problem)
+        at += 1
+
+
+def _run(sock: socket.socket, datagrams: list[bytes], at: int, stop: int) -> tuple[int, int]:
+    """As `Loops.datagrams`."""
+    if native.loops is not None:
+        found = native.loops.datagrams(sock.fileno(), datagrams, at, stop)
+        if found is not None:
+            return found
     try:
-        sock.send(datagram)
-    except BlockingIOError:
-        await asyncio.get_running_loop().sock_sendall(sock, datagram)
+        while at < stop:
+            sock.send(datagrams[at])
+            at += 1
     except OSError as error:
-        if error.errno != errno.EMSGSIZE or len(datagram) < 2:
-            raise
-        await _send(sock, datagram[: len(datagram) // 2])
-        return True
-    return False
+        return at, error.errno or errno.EIO
+    return stop, 0
+
+
+async def _send_odd(sock: socket.socket, datagram: bytes, problem: int) -> bool:
+    """Sends one that the kernel did not take at once; whether it had to be cut."""
+    if problem in (errno.EAGAIN, errno.EWOULDBLOCK):
+        await asyncio.get_running_loop().sock_sendall(sock, datagram)
+        return False
+    if problem != errno.EMSGSIZE or len(datagram) < 2:
+        raise OSError(problem, os.strerror(problem))
+    half = [datagram[: len(datagram) // 2]]
+    await _send_all(sock, half, 0, 1)
+    return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from pipeline.transport.net.datagrams import LARGEST, Datagrams
 from pipeline.transport.net.sockets import readable
 from tests.servers.ports import free_port
 from tests.servers.receivers import udp
+
+pytestmark = pytest.mark.usefixtures("either_loops")
 
 
 async def came(receiver: socket.socket) -> bytes:
@@ -34,6 +37,25 @@ async def test_what_the_kernel_finds_too_long_is_cut_and_counted() -> None:
         assert await peer.send([b"x" * 70_000, b"y"]) == 1
         await peer.close()
         assert [await came(receiver) for _ in range(2)] == [b"x" * 35_000, b"y"]
+
+
+async def test_what_the_kernel_has_no_room_for_waits_until_it_has(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.bind(str(tmp_path / "receiver"))
+        for each in (receiver, sender):
+            each.setblocking(False)
+        sender.connect(receiver.getsockname())
+        peer = Datagrams(Address("udp", "127.0.0.1", 514))
+        peer._socket = sender
+        datagrams = [b"%d" % number for number in range(1000)]
+        async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+            group.create_task(peer.send(datagrams))
+            found = [await loop.sock_recv(receiver, 65536) for _ in datagrams]
+    assert found == datagrams
 
 
 async def test_ten_thousand_datagrams_leave_the_loop_to_others_meanwhile() -> None:
