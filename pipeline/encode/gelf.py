@@ -1,9 +1,9 @@
 """Batches as GELF 1.1, the Graylog Extended Log Format: one JSON object per entry.
 
 ```json
-{"version":"1.1","host":"web-1","short_message":"…","timestamp":1769903999.123456789,"level":3,
- "_event_sequence":7,"_stream":"stderr","_container_id":"…","_container_name":"shop-api-1",
- "_container_image_name":"shop/api","_status":500}
+{"version":"1.1","host":"web-1","short_message":"…","timestamp":1769903999.123456789,
+ "_event_sequence":7,"_status":500,"level":3,"_stream":"stderr","_container_id":"…",
+ "_container_name":"shop-api-1","_container_image_name":"shop/api"}
 ```
 
 - `short_message` is never empty: an entry without a message shows its fields, or `-`. That of an
@@ -22,8 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final
 
+from pipeline import native
 from pipeline.encode.ecs import STREAMS, Forms, Names, shared_facts
-from pipeline.encode.json import quoted
+from pipeline.encode.interleaved import interleaved
+from pipeline.encode.json import SEPARATOR, quoted, quoted_together
+from pipeline.encode.packed import Packer, Packing, Tail, tail
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.records import RESERVED, Fields
@@ -40,6 +43,10 @@ _LARGE: Final = 2**63
 _NO_NAMES: Final = ("ecs",)
 """Of no use in a field of its own."""
 
+_BETWEEN: Final = b'","timestamp":', b',"_event_sequence":'
+_END: Final = b"\0"
+"""Is in no JSON."""
+
 _OURS: Final = tuple(f"_{name}_" for name in sorted(RESERVED - {"fields"}))
 """What our names begin with."""
 
@@ -47,28 +54,64 @@ _OURS: Final = tuple(f"_{name}_" for name in sorted(RESERVED - {"fields"}))
 class GelfEncoder:
     """Batches as GELF, for one destination."""
 
-    def __init__(self, *, host: str = "") -> None:
-        """`host` is that of containers that do not tell theirs."""
+    def __init__(self, *, host: str = "", packing: Packing | None = None) -> None:
+        """`host` is that of containers that do not tell theirs. `packing` is what `packed` makes
+        of messages."""
+        self._loops = native.loops
         self._host = host
-        self._templates = Forms[bytes](("gelf", host), len)
         self._names = Names(RESERVED)
         self._members: dict[str, str] = {}
+        self._tails = Forms[bytes](("gelf", host), len)
+        self._packed_tails = Forms[Tail](("packed gelf", host), _size_of_tail)
+        self._packer = Packer(packing) if packing is not None else None
 
     def encode(self, batch: Batch) -> list[bytes]:
         """One JSON object for each entry, in order, without what ends it on the wire."""
+        return self.joined(batch, _END).split(_END)[:-1]
+
+    def joined(self, batch: Batch, end: bytes) -> bytes:
+        """The same in one piece; `end` stands behind each."""
+        if not len(batch):
+            return b""
+        tails = self._tails.of(batch, self._tail)
+        if tails.count(tails[0]) == len(tails):
+            return self._fronts(batch, tails[0] + end)
+        return self._fronts(batch, end, tails)
+
+    def packed(self, batch: Batch, longest: int) -> Sequence[bytes]:
+        """The same, compressed. One with more than `longest` bytes is as small as can be."""
+        assert self._packer is not None
         if not len(batch):
             return []
+        fronts = self._fronts(batch, _END).split(_END)[:-1]
+        tails = self._packed_tails.of(batch, lambda *what: tail(self._tail(*what)))
+        return self._packer.pack(fronts, tails, longest)
+
+    def _fronts(self, batch: Batch, end: bytes, tails: list[bytes] | None = None) -> bytes:
+        """What entries have of their own, and the tail of each where they are given. `end` stands
+        behind each of them."""
         fields = self._names.settle(batch.fields or []) if batch.parsed is not None else []
         lines = batch.lines
         if batch.bare:
             lines = [dumps(one) if one else b"" for one in fields or [{}] * len(batch)]
-        own = [self._own(one) for one in fields] or [b""] * len(batch)
-        times, events = timestamps(batch.times), _events(batch)
-        columns = self._templates.of(batch, self._render), _messages(lines), times, events, own
-        return [
-            template % (message, time, event, members)
-            for template, message, time, event, members in zip(*columns, strict=True)
-        ]
+        sequences = batch.sequences if batch.parts is None else _numbers(batch)
+        columns: list[native.Column] = [_messages(lines), self._times(batch.times), sequences]
+        if fields:
+            columns.append([self._own(one) for one in fields])
+        if tails is not None:
+            columns.append(tails)
+        between = [b""] * (len(columns) - 1 - len(_BETWEEN))
+        literals = (self._head(batch), *_BETWEEN, *between, end)
+        data = interleaved(self._loops, literals, tuple(columns), len(batch))
+        if data is None:  # DEL is in a message
+            columns[0] = _quoted_messages(lines)
+            data = interleaved(self._loops, literals, tuple(columns), len(batch))
+        assert data is not None
+        return data
+
+    def _times(self, times: list[bytes]) -> native.Column:
+        found = self._loops.epochs(times) if self._loops is not None else None
+        return timestamps(times) if found is None else (found, b"\n")
 
     def _own(self, fields: Fields) -> bytes:
         """An entry's fields as members of its object."""
@@ -86,19 +129,21 @@ class GelfEncoder:
             member = self._members[name] = "_fields" * member.startswith(_OURS) + member
         return member
 
-    def _render(self, batch: Batch, kind: int, flag: str) -> bytes:
-        container, (level, stream) = batch.container, divmod(kind, STREAMS)
+    def _head(self, batch: Batch) -> bytes:
+        container = batch.container
         host = container.host or self._host or container.name or container.short_id
+        return dumps({"version": "1.1", "host": host})[:-1] + b',"short_message":"'
+
+    def _tail(self, batch: Batch, kind: int, flag: str) -> bytes:
+        """What entries share, from the level on."""
+        level, stream = divmod(kind, STREAMS)
         shared: dict[str, Any] = {"event": {"dataset": batch.dataset}}
-        shared |= shared_facts(container, kind, flag, "")
+        shared |= shared_facts(batch.container, kind, flag, "")
         for name in _NO_NAMES:
             shared.pop(name, None)
         flat = {field_name(name): value for name, value in _flat(shared, "", _DEEPEST)}
-        start = dumps({"version": "1.1", "host": host})[:-1].replace(b"%", b"%%")
-        rest = dumps(flat)[1:-1].replace(b"%", b"%%")
         severity = level - 1 if level else _BY_STREAM[stream]
-        message = b',"short_message":"%b","timestamp":%b'
-        return start + message + b',"level":%d%%b,%b%%b}' % (severity, rest)
+        return b',"level":%d,' % severity + dumps(flat)[1:]
 
 
 def field_name(name: str) -> str:
@@ -128,13 +173,16 @@ def _flat(fields: Mapping[Any, Any], prefix: str, levels: int) -> Iterator[tuple
 # -- columns -----------------------------------------------------------------------------------
 
 
-def _messages(lines: Sequence[bytes]) -> list[bytes]:
+def _messages(lines: list[bytes]) -> native.Column:
     """Each as the inside of `short_message`, and what follows it where it has several lines."""
-    found = quoted(list(lines))
     joined = b"".join(lines)
     if b"\n" in joined or b"" in lines or any(map(bytes.isspace, lines)):
-        return [_message(line, text) for line, text in zip(lines, found, strict=True)]
-    return found
+        return _quoted_messages(lines)
+    return quoted_together(lines), SEPARATOR
+
+
+def _quoted_messages(lines: list[bytes]) -> list[bytes]:
+    return [_message(line, text) for line, text in zip(lines, quoted(lines), strict=True)]
 
 
 def _message(line: bytes, text: bytes) -> bytes:
@@ -158,12 +206,13 @@ def timestamps(times: Sequence[bytes]) -> list[bytes]:
     return found
 
 
-def _events(batch: Batch) -> list[bytes]:
-    if batch.parts is None:
-        return [b',"_event_sequence":%d' % sequence for sequence in batch.sequences]
+def _numbers(batch: Batch) -> list[bytes]:
+    """Each sequence number, and behind it which part it is, where it is one."""
     return [
-        b',"_event_sequence":%d,"_event_part":%d' % (sequence, part)
-        if part
-        else b',"_event_sequence":%d' % sequence
-        for sequence, part in zip(batch.sequences, batch.parts, strict=True)
+        b'%d,"_event_part":%d' % (sequence, part) if part else b"%d" % sequence
+        for sequence, part in zip(batch.sequences, batch.parts or (), strict=True)
     ]
+
+
+def _size_of_tail(one: Tail) -> int:
+    return sum(map(len, one))

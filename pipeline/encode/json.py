@@ -44,7 +44,7 @@ from pipeline.model.encode_cache import Part
 from pipeline.model.records import RESERVED, Records
 from pipeline.model.rendered import RENDERED
 
-_SEPARATOR: Final = b"\x7f"
+SEPARATOR: Final = b"\x7f"
 """DEL stands between messages while they are quoted together: JSON does not escape it, and no
 quoting of anything else produces it."""
 
@@ -104,7 +104,7 @@ class JsonEncoder:
             return None
         columns: list[native.Column] = [batch.times]
         if not batch.bare:
-            columns.append((_quoted_together(batch.lines), _SEPARATOR))
+            columns.append((quoted_together(batch.lines), SEPARATOR))
         columns.append(batch.sequences)
         if together:
             try:
@@ -230,15 +230,15 @@ def _records(records: Records) -> tuple[list[bytes], bool]:
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
-def _quoted_together(lines: list[bytes]) -> bytes:
-    """`_SEPARATOR` stands between two, if none has one in it."""
-    return orjson.dumps(_SEPARATOR.join(lines).decode("utf-8", "replace"))[1:-1]
+def quoted_together(lines: list[bytes]) -> bytes:
+    """`SEPARATOR` stands between two, if none has one in it."""
+    return orjson.dumps(SEPARATOR.join(lines).decode("utf-8", "replace"))[1:-1]
 
 
 def quoted(lines: list[bytes]) -> list[bytes]:
     """Each line as the inside of a JSON string, without the quotes. Bytes that are not UTF-8 become
     U+FFFD."""
-    quoted = _quoted_together(lines).split(_SEPARATOR)
+    quoted = quoted_together(lines).split(SEPARATOR)
     if len(quoted) == len(lines):
         return quoted
     return [orjson.dumps(line.decode("utf-8", "replace"))[1:-1] for line in lines]

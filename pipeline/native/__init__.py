@@ -91,6 +91,17 @@ class Loops(Protocol):
     def newest(self, times: list[bytes], /) -> int:
         """The index of the first greatest item."""
 
+    def epochs(self, times: list[bytes], /) -> bytes | None:
+        """Seconds since the epoch of each timestamp, with nine digits behind the point, joined by
+        LF. Returns None if any of them is not a moment since 1970 in the form of `Batch.times`."""
+
+    def packed(
+        self, fronts: list[bytes], tails: Sequence[tuple[bytes, bytes, bytes]], longest: int, /
+    ) -> list[bytes] | None:
+        """Each front and the tail behind it as gzip; see `encode/packed`. Empty where that would
+        have more than `longest` bytes, or the front more than 65,535. Returns None if there are not
+        as many tails as fronts, or any of them is of another form."""
+
     def datagrams(
         self, fd: int, datagrams: list[bytes], start: int, stop: int, /
     ) -> tuple[int, int] | None:

@@ -24,6 +24,8 @@ static PyMethodDef methods[] = {
     {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},
+    {"epochs", dockline_epochs, METH_O, NULL},
+    {"packed", dockline_packed, METH_VARARGS, NULL},
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -31,6 +33,7 @@ static PyMethodDef methods[] = {
 static int
 fill(PyObject *module)
 {
+    dockline_prepare_packed();
     return PyModule_AddIntConstant(module, "INTERFACE", 4);
 }
 

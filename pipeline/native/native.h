@@ -27,12 +27,17 @@ PyObject *dockline_interleave(PyObject *module, PyObject *arguments);
 PyObject *dockline_select(PyObject *module, PyObject *arguments);
 PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
+PyObject *dockline_epochs(PyObject *module, PyObject *times);
+PyObject *dockline_packed(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
 
 /* The text of a row up to its newline, and `*from` behind its quote; its length, or -1 where it is
    not of the common shape. `out` has room for as many bytes as there are before `end`: no escape is
    shorter than what it means. */
 Py_ssize_t dockline_decode_text(const byte **from, const byte *end, byte *out);
+
+/* Makes the tables that `dockline_packed` reads; once, as the module is loaded. */
+void dockline_prepare_packed(void);
 
 /* A tuple of columns, all of which are given up in any case. NULL, with an exception set, where
    one of them is NULL already, or there is no memory. */

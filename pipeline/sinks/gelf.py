@@ -11,10 +11,10 @@ address = "tcp://graylog.example.com"      # port 12201, for udp:// and tls:// t
   write, parsed fields too, becomes additional fields: `_container_name`, `_event_sequence`,
   `_status`. Objects are flattened, characters that a name may not have become `_`, and `_id`, which
   is forbidden, becomes `_id_`.
-- **UDP**: a message is a datagram, by default compressed with gzip, which costs ten times as much
-  as the rest: use `compression = "none"` if the network has bandwidth to spare. A message longer
-  than `chunk` is sent in chunks, at most 128; an entry that would need more is refused, and may go
-  to the `dead_letter` sink. Graylog drops a message if a chunk is missing for five seconds.
+- **UDP**: a message is a datagram, by default compressed with gzip: what all entries of a container
+  share once, and an entry's own text only if the message would not fit into a datagram. A message
+  longer than `chunk` is sent in chunks, at most 128; an entry that would need more is refused, and
+  may go to the `dead_letter` sink. Graylog drops a message if a chunk is missing for five seconds.
 - **TCP and TLS**: each message ends with NUL. GELF has no compression here.
 - **Delivery**: GELF has no acknowledgements. Over TCP and TLS, what Graylog's kernel had not
   confirmed when a connection broke is sent again. UDP guarantees nothing.
@@ -22,10 +22,8 @@ address = "tcp://graylog.example.com"      # port 12201, for udp:// and tls:// t
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -47,8 +45,6 @@ CHUNK_HEAD = 12
 """Bytes of a chunk's header: `MAGIC`, the message's id, the chunk's number, and their count."""
 MOST_CHUNKS = 128
 """Chunks of a message at most, by GELF's specification."""
-LEVEL = 1
-"""Level of gzip and zlib: the next ones cost twice as much for messages that are 10 % smaller."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
@@ -91,34 +87,49 @@ class Gelf(OverSocket):
         if config.compression not in (None, "none") and address.scheme != "udp":
             message = f"GELF has no compression over {address.scheme.upper()}"
             raise ConfigError(message, path="compression")
-        self._encoder = GelfEncoder(host=context.host)
-        self._pack = _PACKERS[config.compression or "gzip"]
+        packing = config.compression or "gzip"
+        self._encoder = GelfEncoder(
+            host=context.host, packing=None if packing == "none" else packing
+        )
+        self._packed = packing != "none"
         self._chunk = int(config.chunk)
 
     def encode(self, batches: Sequence[Batch]) -> Payload[Any]:
         if isinstance(self._connection, Datagrams):
             return self._datagrams(batches)
-        data = b"".join([one + b"\0" for batch in batches for one in self._encoder.encode(batch)])
+        data = b"".join([self._encoder.joined(batch, b"\0") for batch in batches])
         return Payload(data, sum(map(len, batches)), len(data))
 
     def _datagrams(self, batches: Sequence[Batch]) -> Payload[Any]:
         datagrams: list[bytes] = []
         refused: list[tuple[Batch, int, str]] = []
-        longest, pack = self._chunk, self._pack
-        most = MOST_CHUNKS * (longest - CHUNK_HEAD)
-        for batch in batches:
-            for index, message in enumerate(map(pack, self._encoder.encode(batch))):
-                if len(message) <= longest:
-                    datagrams.append(message)
-                elif len(message) <= most:
-                    datagrams += chunks(message, longest)
-                else:
-                    reason = (
-                        f"it has {len(message)} bytes, and {most} fit into {MOST_CHUNKS} chunks"
-                    )
-                    refused.append((batch, index, reason))
+        longest, encoder = self._chunk, self._encoder
+        for batch in filter(len, batches):
+            messages = encoder.packed(batch, longest) if self._packed else encoder.encode(batch)
+            if max(map(len, messages)) <= longest:
+                datagrams += messages
+            else:
+                self._in_chunks(batch, messages, datagrams, refused)
         entries = sum(map(len, batches)) - len(refused)
         return Payload(datagrams, entries, sum(map(len, datagrams)), refused=refused)
+
+    def _in_chunks(
+        self,
+        batch: Batch,
+        messages: Sequence[bytes],
+        datagrams: list[bytes],
+        refused: list[tuple[Batch, int, str]],
+    ) -> None:
+        longest = self._chunk
+        most = MOST_CHUNKS * (longest - CHUNK_HEAD)
+        for index, message in enumerate(messages):
+            if len(message) <= longest:
+                datagrams.append(message)
+            elif len(message) <= most:
+                datagrams += chunks(message, longest)
+            else:
+                reason = f"it has {len(message)} bytes, and {most} fit into {MOST_CHUNKS} chunks"
+                refused.append((batch, index, reason))
 
 
 def chunks(message: bytes, longest: int) -> list[bytes]:
@@ -134,14 +145,3 @@ def chunks(message: bytes, longest: int) -> list[bytes]:
         head + bytes((number, count)) + message[number * step : (number + 1) * step]
         for number in range(count)
     ]
-
-
-def _gzip(message: bytes) -> bytes:
-    return gzip.compress(message, LEVEL, mtime=0)
-
-
-def _zlib(message: bytes) -> bytes:
-    return zlib.compress(message, LEVEL)
-
-
-_PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": _gzip, "zlib": _zlib, "none": bytes}

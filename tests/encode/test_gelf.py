@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import BARE, hostile
 from tests.servers.graylog import message
+
+pytestmark = pytest.mark.usefixtures("either_loops")
 
 
 def read(one: Batch, host: str = "") -> list[dict[str, Any]]:
@@ -135,6 +139,17 @@ def test_there_is_a_host_whatever_is_known() -> None:
 def test_parts_of_an_entry_are_numbered() -> None:
     one = batch("x", "y").replace(sequences=[7, 8], parts=[2, 0])
     assert [(f["_event_sequence"], f.get("_event_part")) for f in read(one)] == [(7, 2), (8, None)]
+
+
+def test_a_message_is_the_same_in_one_piece_and_packed() -> None:
+    fields = [{"level": "error"}, {}, {"a": 1}]
+    one = batch("a\nb", "c\x7f", "d" * 3000, streams="out err out", fields=fields, of=SHOP)
+    for each in (one, one.replace(parsed=None), *hostile()):
+        messages = GelfEncoder(host="h").encode(each)
+        assert GelfEncoder(host="h").joined(each, b"\0") == b"".join(m + b"\0" for m in messages)
+        for packing, unpack in (("gzip", gzip.decompress), ("zlib", zlib.decompress)):
+            packed = GelfEncoder(host="h", packing=packing).packed(each, 1420)  # type: ignore[arg-type]
+            assert [unpack(data) for data in packed] == messages
 
 
 def test_whatever_comes_a_server_takes_it() -> None:
