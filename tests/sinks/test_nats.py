@@ -303,7 +303,7 @@ def test_without_its_library_there_is_a_clear_error(monkeypatch: pytest.MonkeyPa
 
 
 class TestColumns(SinkKit):
-    leaves = frozenset(("Checked",))
+    leaves = frozenset(("Checked", "InRuns"))
     complaint = "refused the connection"
 
     @pytest.fixture
@@ -316,7 +316,7 @@ class TestColumns(SinkKit):
 
 
 class TestJson(SinkKit):
-    leaves = frozenset(("Checked",))
+    leaves = frozenset(("Checked", "InRuns"))
     complaint = "does not speak NATS"
 
     @pytest.fixture

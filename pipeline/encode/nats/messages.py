@@ -32,21 +32,17 @@ Piece = tuple[Batch, int, int]
 class Published:
     """A message to be published, and which entries are in it."""
 
-    __slots__ = ("body", "headers", "pieces", "plain", "stored", "subject")
+    __slots__ = ("body", "head", "pieces", "plain", "stored", "subject")
 
     def __init__(
-        self,
-        subject: str,
-        body: bytes,
-        headers: dict[str, str],
-        pieces: Sequence[Piece],
-        plain: int = 0,
+        self, subject: str, body: bytes, head: bytes, pieces: Sequence[Piece], plain: int = 0
     ) -> None:
         self.subject = subject
         self.body = body
         self.plain = plain
         """Bytes of columns before compression."""
-        self.headers = headers
+        self.head = head
+        """The headers, as they are sent; see `headed`."""
         self.pieces = pieces
         self.stored = False
         """The stream has acknowledged it."""
@@ -54,8 +50,19 @@ class Published:
     @property
     def size(self) -> int:
         """Bytes of the message with its headers, as the server's `max_payload` counts them."""
-        headers = sum(len(name) + len(value) + 4 for name, value in self.headers.items())
-        return len(self.body) + headers + len("NATS/1.0\r\n\r\n")
+        return len(self.body) + len(self.head)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, by name."""
+        lines = self.head.decode().split("\r\n")[1:-2]
+        return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+def headed(headers: Mapping[str, str]) -> bytes:
+    """Headers as they are sent. In values, what is not printable ASCII becomes `?`."""
+    lines = [f"{name}: {_UNPRINTABLE.sub('?', value)}\r\n" for name, value in headers.items()]
+    return f"NATS/1.0\r\n{''.join(lines)}\r\n".encode()
 
 
 Subject = Callable[[Batch], str]
@@ -112,7 +119,7 @@ class ColumnsMessages:
             "Dockline-Image": _header(container.image),
             "Nats-Msg-Id": f"{_identity(batches[0], 0)}:{entries}:{zlib.crc32(body):08x}",
         }
-        return Published(subject, body, headers, pieces, plain)
+        return Published(subject, body, headed(headers), pieces, plain)
 
 
 class JsonMessages:
@@ -123,19 +130,26 @@ class JsonMessages:
         that of containers that do not tell theirs."""
         self._json = JsonEncoder(host=host)
         self._subject = subject
-        self._common = {**common, "Dockline-Format": "json/1"}
+        head = headed({**common, "Dockline-Format": "json/1"})[:-2].replace(b"%", b"%%")
+        self._head = head + b"Nats-Msg-Id: %b:%b:%d.%d:%08x\r\n\r\n"
 
     def of(self, batches: Iterable[Batch]) -> list[Published]:
         """A message for each entry, in order."""
         messages: list[Published] = []
-        for batch in batches:
-            subject = self._subject(batch)
-            lines = self._json.encode([batch]).split(b"\n")
+        head, crc = self._head, zlib.crc32
+        for batch in filter(len, batches):
+            subject, where = self._subject(batch), _where(batch).encode()
+            parts = bytes(len(batch)) if batch.parts is None else batch.parts
+            lines = self._json.encode([batch]).split(b"\n")[:-1]
+            rows = zip(lines, batch.times, batch.sequences, parts, strict=True)
             messages += [
                 Published(
-                    subject, line, self._headers(batch, index, line), [(batch, index, index + 1)]
+                    subject,
+                    line,
+                    head % (where, time, sequence, part, crc(line)),
+                    ((batch, index, index + 1),),
                 )
-                for index, line in enumerate(lines[:-1])
+                for index, (line, time, sequence, part) in enumerate(rows)
             ]
         return messages
 
@@ -143,18 +157,17 @@ class JsonMessages:
         """No messages: one of one entry cannot be divided."""
         return []
 
-    def _headers(self, batch: Batch, index: int, line: bytes) -> dict[str, str]:
-        identity = f"{_identity(batch, index)}:{zlib.crc32(line):08x}"
-        return self._common | {"Nats-Msg-Id": identity}
-
 
 def _identity(batch: Batch, index: int) -> str:
     """What tells an entry from all others; short, for the servers keep each of them in memory as
     long as the duplicate window is."""
     part = batch.parts[index] if batch.parts is not None else 0
     time = batch.times[index].decode("ascii", "replace")
-    where = f"{batch.container.id}:{batch.source}:{batch.route}"
-    return f"{_header(where)}:{time}:{batch.sequences[index]}.{part}"
+    return f"{_where(batch)}:{time}:{batch.sequences[index]}.{part}"
+
+
+def _where(batch: Batch) -> str:
+    return _header(f"{batch.container.id}:{batch.source}:{batch.route}")
 
 
 def _halves(pieces: Sequence[Piece], middle: int) -> tuple[list[Piece], list[Piece]]:

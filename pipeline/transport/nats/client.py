@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.model.extras import overridden
+from pipeline.transport.nats.runs import read_no_runs
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -38,8 +39,11 @@ def check_overridden() -> None:
         _process_info=("self", "info", "initial_connection"),
         _process_headers=("self", "headers"),
         _build_message=("self", "sid", "subject", "reply", "data", "headers"),
+        _send_command=("self", "cmd", "priority"),
+        _flush_pending=("self", "force_flush"),
     )
     overridden("nats-py", "nats", parser, MSG_RE=None, HMSG_RE=None)
+    overridden("nats-py", "nats", parser.Parser, parse=("self", "data"))
 
 
 def make_client(insists: bool) -> Client:
@@ -100,6 +104,7 @@ async def abort(client: Client) -> None:
     """Closes a connection, without waiting for a peer that does not read. Never raises."""
     client._pending.clear()
     client._pending_data_size = 0
+    read_no_runs(client)
     writer = writer_of(client)
     if writer is not None:
         writer.transport.abort()

@@ -136,6 +136,18 @@ class NatsConnection:
         except (Error, OSError) as error:
             raise self._unwritable(error) from error
 
+    async def write(self, commands: bytes) -> None:
+        """Sends what is written in the protocol already, such as many messages. Raises
+        `Unavailable`."""
+        from nats.errors import Error
+
+        client = self.client
+        try:
+            await client._send_command(commands)
+            await client._flush_pending()
+        except (Error, OSError) as error:
+            raise self._unwritable(error) from error
+
     async def subscribe(self, subject: str, received: Callable[[Msg], object]) -> Subscription:
         """Has `received` called for each message of that subject, in order, as it is read. It must
         neither raise nor block. Raises `Unavailable`."""

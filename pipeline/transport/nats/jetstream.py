@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from pipeline.model.errors import Unavailable
 from pipeline.model.records import NOT_JSON
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, ApiProblem
+from pipeline.transport.nats.runs import read_runs
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -32,7 +33,8 @@ class Outgoing(Protocol):
 
     subject: str
     body: bytes
-    headers: dict[str, str]
+    head: bytes
+    """Its headers, as they are sent: from `NATS/1.0` to the empty line."""
 
 
 Sent = TypeVar("Sent", bound=Outgoing)
@@ -69,8 +71,10 @@ class JetStream:
         self._prefix = f"$JS.{domain}.API." if domain else "$JS.API."
         self._inbox = ""
         self._tokens = count()
-        self._waiting: dict[str, Callable[[str, Msg], None]] = {}
-        """By the last token of a reply subject, what its answer is given to, with the token."""
+        self._waiting: dict[str, Callable[[Msg], None]] = {}
+        """By the last token of a reply subject, what the answer to a request is given to."""
+        self._flying: dict[bytes, _Flight[Any]] = {}
+        """By the same, where a message belongs that was published."""
         self._asking: set[asyncio.Future[Msg | None]] = set()
         self._news = asyncio.Event()
         """An answer has come, or the connection is lost."""
@@ -87,10 +91,12 @@ class JetStream:
         `Unavailable`."""
         self._in_trouble()
         self._waiting.clear()
+        self._flying.clear()
         self._lost.clear()
         client = await self.nats.open()
         self._inbox = f"{client.new_inbox()}."
-        await self.nats.subscribe(f"{self._inbox}*", self._answered)
+        answers = await self.nats.subscribe(f"{self._inbox}*", self._answered)
+        read_runs(client, self._inbox, answers._id, self._stored)
 
     async def close(self) -> None:
         """Ends the connection, at once. Never raises."""
@@ -131,12 +137,13 @@ class JetStream:
         nats = self.nats
         future: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
 
-        def answered(token: str, answer: Msg) -> None:
+        def answered(answer: Msg) -> None:
             if not future.done():
                 future.set_result(answer)
 
         self._asking.add(future)
-        token = self._token(answered)
+        token = str(next(self._tokens))
+        self._waiting[token] = answered
         try:
             async with asyncio.timeout(self._timeout):
                 await nats.publish(subject, body, self._inbox + token, headers)
@@ -168,38 +175,36 @@ class JetStream:
 
         Raises `Unavailable` where there is no answer; what was stored until then is known.
         """
-        problems: list[tuple[Sent, ApiProblem]] = []
-        flying: dict[str, Sent] = {}
-        size = 0
-
-        def answered(token: str, answer: Msg) -> None:
-            nonlocal size
-            message = flying.pop(token)
-            size -= len(message.body)
-            problem = _problem(answer, stream)
-            if problem is None:
-                stored(message)
-            else:
-                problems.append((message, problem))
-
-        def room() -> bool:
-            return len(flying) < self._in_flight and size < MOST_BYTES
-
+        flight = _Flight(stored, stream)
+        at = 0
         try:
-            for message in messages:
-                await self._until(room)
-                if problems:
+            while at < len(messages) and not flight.problems:
+                await self._until(lambda: flight.room(self._in_flight) > 0)
+                if flight.problems:
                     break
-                token = self._token(answered)
-                flying[token] = message
-                size += len(message.body)
-                reply = self._inbox + token
-                await self.nats.publish(message.subject, message.body, reply, message.headers)
-            await self._until(lambda: not flying)
+                some = messages[at : at + flight.room(self._in_flight)]
+                at += await self._publish(flight, some)
+            await self._until(lambda: not flight.messages)
         finally:
-            for token in flying:
-                self._waiting.pop(token, None)
-        return problems
+            for token in flight.messages:
+                self._flying.pop(token, None)
+        return flight.problems
+
+    async def _publish(self, flight: _Flight[Sent], messages: Sequence[Sent]) -> int:
+        """Publishes messages with one write until `MOST_BYTES` are on their way; how many."""
+        inbox, tokens = self._inbox.encode(), self._tokens
+        written: list[bytes] = []
+        for message in messages:
+            if flight.size >= MOST_BYTES:
+                break
+            token, body, head = b"p%d" % next(tokens), message.body, message.head
+            flight.messages[token] = message
+            self._flying[token] = flight
+            flight.size += len(body)
+            what = message.subject.encode(), inbox, token, len(head), len(head) + len(body)
+            written += b"HPUB %b %b%b %d %d\r\n" % what, head, body, b"\r\n"
+        await self.nats.write(b"".join(written))
+        return len(written) // 4
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Waits for answers. Raises `Unavailable` when there is none for too long."""
@@ -215,17 +220,23 @@ class JetStream:
 
     # ------------------------------------------------------------------------------- answers
 
-    def _token(self, answered: Callable[[str, Msg], None]) -> str:
-        token = str(next(self._tokens))
-        self._waiting[token] = answered
-        return token
-
     def _answered(self, message: Msg) -> None:
         token = message.subject[len(self._inbox) :]
-        answered = self._waiting.pop(token, None)
-        if answered is not None:  # else it comes late, or twice
-            answered(token, message)
-            self._news.set()
+        if (answered := self._waiting.pop(token, None)) is not None:
+            answered(message)
+        elif (flight := self._flying.pop(token.encode(), None)) is not None:
+            flight.answered(token.encode(), message)
+        else:
+            return  # it comes late, or twice
+        self._news.set()
+
+    def _stored(self, stream: str, tokens: list[bytes]) -> None:
+        """Of messages that were published, as of `_answered`."""
+        flying = self._flying
+        for token in tokens:
+            if (flight := flying.pop(token, None)) is not None:
+                flight.acknowledged(token, stream)
+        self._news.set()
 
     def _in_trouble(self) -> None:
         self._news.set()
@@ -233,6 +244,45 @@ class JetStream:
         for future in self._asking:
             if not future.done():
                 future.set_result(None)
+
+
+class _Flight(Generic[Sent]):
+    """What one call of `publish` has on its way."""
+
+    __slots__ = ("_stored", "_stream", "messages", "problems", "size")
+
+    def __init__(self, stored: Callable[[Sent], object], stream: str) -> None:
+        self._stored = stored
+        self._stream = stream
+        self.messages: dict[bytes, Sent] = {}
+        """By the last token of their reply subjects."""
+        self.size = 0
+        """Bytes of their bodies."""
+        self.problems: list[tuple[Sent, ApiProblem]] = []
+
+    def room(self, most: int) -> int:
+        """How many more may be published, of `most` at once."""
+        return most - len(self.messages) if self.size < MOST_BYTES else 0
+
+    def acknowledged(self, token: bytes, stream: str) -> None:
+        message = self._landed(token)
+        if stream == self._stream:
+            self._stored(message)
+        else:
+            self.problems.append((message, NO_ACKNOWLEDGEMENT))
+
+    def answered(self, token: bytes, answer: Msg) -> None:
+        message = self._landed(token)
+        problem = _problem(answer, self._stream)
+        if problem is None:
+            self._stored(message)
+        else:
+            self.problems.append((message, problem))
+
+    def _landed(self, token: bytes) -> Sent:
+        message = self.messages.pop(token)
+        self.size -= len(message.body)
+        return message
 
 
 def _nobody_has_it(answer: Msg) -> bool:

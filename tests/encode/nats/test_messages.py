@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.buffer.columns import ColumnCodec
-from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published
+from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published, headed
 from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile
@@ -139,7 +139,8 @@ def test_headers_are_printable_whatever_a_container_is_called() -> None:
 
 
 def test_the_size_is_what_the_server_counts() -> None:
-    message = Published("s", b"12345", {"A": "bc"}, [])
+    message = Published("s", b"12345", headed({"A": "bc"}), [])
+    assert message.headers == {"A": "bc"}
     assert message.size == len(b"NATS/1.0\r\nA: bc\r\n\r\n12345")
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.suite.waiting import until
 class Said:
     body: bytes
     subject: str = "dockline.x"
-    headers: dict[str, str] = field(default_factory=lambda: {"A": "b"})
+    head: bytes = b"NATS/1.0\r\nA: b\r\n\r\n"
 
 
 def numbered(count: int) -> list[Said]:
