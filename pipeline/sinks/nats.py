@@ -155,7 +155,7 @@ class NatsSink(Sink[list[Published]]):
 
     def encode(self, batches: Sequence[Batch]) -> Payload[list[Published]]:
         messages = self._messages.of(batches)
-        size = sum(len(message.body) for message in messages)
+        size = sum([len(message.body) for message in messages])
         return Payload(messages, sum(map(len, batches)), size)
 
     async def send(self, payload: Payload[list[Published]]) -> None:
@@ -174,8 +174,11 @@ class NatsSink(Sink[list[Published]]):
     def _left(self, payload: Payload[list[Published]]) -> list[Published]:
         """The messages still to be published, split so that the server and hubs take them."""
         most = self._jetstream.max_payload
-        left: list[Published] = []
-        todo = [message for message in reversed(payload.data) if not message.stored]
+        left = [message for message in payload.data if not message.stored]
+        if all(message.size <= most and message.plain <= LARGEST for message in left):
+            payload.data = left
+            return left
+        todo, left = left[::-1], []
         while todo:
             message = todo.pop()
             if message.plain > LARGEST:

@@ -32,7 +32,9 @@ Piece = tuple[Batch, int, int]
 class Published:
     """A message to be published, and which entries are in it."""
 
-    __slots__ = ("body", "head", "pieces", "plain", "stored", "subject")
+    __slots__ = ("body", "head", "pieces", "plain", "size", "stored", "subject")
+
+    pieces: Sequence[Piece]
 
     def __init__(
         self, subject: str, body: bytes, head: bytes, pieces: Sequence[Piece], plain: int = 0
@@ -43,20 +45,37 @@ class Published:
         """Bytes of columns before compression."""
         self.head = head
         """The headers, as they are sent; see `headed`."""
+        self.size = len(body) + len(head)
+        """Bytes of the message with its headers, as the server's `max_payload` counts them."""
         self.pieces = pieces
         self.stored = False
         """The stream has acknowledged it."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the message with its headers, as the server's `max_payload` counts them."""
-        return len(self.body) + len(self.head)
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers, by name."""
         lines = self.head.decode().split("\r\n")[1:-2]
         return {name: value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+class _Entry(Published):
+    """A message that is one entry: made for each line, so of nothing but what is needed."""
+
+    __slots__ = ("_batch", "_index")
+
+    def __init__(self, subject: str, body: bytes, head: bytes, batch: Batch, index: int) -> None:
+        self.subject = subject
+        self.body = body
+        self.plain = 0
+        self.head = head
+        self.size = len(body) + len(head)
+        self.stored = False
+        self._batch = batch
+        self._index = index
+
+    @property
+    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
+        return ((self._batch, self._index, self._index + 1),)
 
 
 def headed(headers: Mapping[str, str]) -> bytes:
@@ -143,13 +162,8 @@ class JsonMessages:
             lines = self._json.encode([batch]).split(b"\n")[:-1]
             rows = zip(lines, batch.times, batch.sequences, parts, strict=True)
             messages += [
-                Published(
-                    subject,
-                    line,
-                    head % (where, time, sequence, part, crc(line)),
-                    ((batch, index, index + 1),),
-                )
-                for index, (line, time, sequence, part) in enumerate(rows)
+                _Entry(subject, line, head % (where, time, number, part, crc(line)), batch, index)
+                for index, (line, time, number, part) in enumerate(rows)
             ]
         return messages
 
