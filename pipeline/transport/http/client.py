@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from pipeline.transport.http.answers import (
     check,
     check_for_page,
 )
+from pipeline.transport.http.body import Body
 from pipeline.transport.http.config import (
     Compression,
     HttpOptions,
@@ -238,7 +238,7 @@ class HttpClient:
             async with self._session.request(
                 method,
                 joined(node, path),
-                data=None if body is None else io.BytesIO(body),  # written in pieces
+                data=None if body is None else Body(body),
                 headers={**self._headers, **headers},
                 allow_redirects=False,
                 server_hostname=self._tls.server_name if self._tls else None,
