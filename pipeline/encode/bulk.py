@@ -21,6 +21,8 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from pipeline import native
+from pipeline.encode.joined import joined
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
@@ -107,6 +109,10 @@ def fit(name: str, odd: str = "-_+") -> str:
     return NAMELESS if name in ("", ".", "..") else name
 
 
+_HEAD: Final = b'{"create":{"_index":'
+_ID: Final = b',"_id":"'
+
+
 class BulkEncoder:
     """Batches as bodies of bulk requests, for one destination."""
 
@@ -116,26 +122,44 @@ class BulkEncoder:
         self._index = index
         self._ids = ids
         self._json = JsonEncoder(host=host)
+        self._loops = native.loops
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """Two lines for each entry, in order, each ended by LF: the action, and the document."""
-        return b"".join([self._encode(batch) for batch in batches if len(batch)])
+        return b"".join([self._encode(batch) for batch in joined(batches)])
 
     def _encode(self, batch: Batch) -> bytes:
+        if self._loops is not None and (data := self._in_c(self._loops, batch)) is not None:
+            return data
         lines: list[bytes] = [b""] * (2 * len(batch))
         lines[0::2] = self._actions(batch)
         lines[1::2] = self._json.encode([batch]).split(b"\n")[:-1]
         lines.append(b"")
         return b"\n".join(lines)
 
+    def _in_c(self, loops: native.Loops, batch: Batch) -> bytes | None:
+        """None where the entries have several indexes, or documents are not all of one form."""
+        names = self._index(batch)
+        if batch.parts is not None or (len(names) > 1 and names.count(names[0]) < len(names)):
+            return None
+        if (rows := self._json.rows(batch)) is None:
+            return None
+        (first, *literals), columns = rows
+        head = _HEAD + dumps(names[0])
+        if not self._ids:
+            return loops.interleave((head + b"}}\n" + first, *literals), columns, len(batch))
+        action = head + _ID + self._prefix(batch) + b"-", b"-", b'"}}\n' + first
+        ids = batch.times, batch.sequences
+        return loops.interleave((*action, *literals), (*ids, *columns), len(batch))
+
     def _actions(self, batch: Batch) -> list[bytes]:
         names = self._index(batch)
-        heads = {name: b'{"create":{"_index":' + dumps(name) for name in set(names)}
+        heads = {name: _HEAD + dumps(name) for name in set(names)}
         each = [heads[name] for name in names]
         if not self._ids:
             whole = [head + b"}}" for head in each]
             return whole if len(whole) == len(batch) else whole * len(batch)
-        start = b',"_id":"' + self._prefix(batch)
+        start = _ID + self._prefix(batch)
         if len(each) == 1:
             format_ = (each[0] + start).replace(b"%", b"%%") + b'-%b-%b"}}'
             return [format_ % pair for pair in zip(batch.times, _numbers(batch), strict=True)]
@@ -197,6 +221,22 @@ class _Answer(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Answer).decode
+
+
+_ITEMS: Final = b'"items":['
+_CREATED: Final = b'{"create":{"status":201}},'
+
+
+def are_all_created(body: bytes, count: int) -> bool:
+    """Whether an answer is of the usual form: JSON without blanks that says 201 of each of `count`
+    entries, and nothing else of them. Takes a fiftieth of what `results` does."""
+    head, _, items = body.partition(_ITEMS)
+    if items != (_CREATED * count)[:-1] + b"]}":
+        return False
+    try:
+        return isinstance(msgspec.json.decode(head + _ITEMS + b"]}"), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def results(body: bytes, count: int) -> list[Result]:

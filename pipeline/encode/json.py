@@ -38,6 +38,7 @@ import orjson
 
 from pipeline import native
 from pipeline.encode.ecs import Names, kinds_of, shared_facts
+from pipeline.encode.joined import joined
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part
@@ -58,6 +59,9 @@ _BETWEEN_LINES: Final = b"}\n{"
 
 _Key = tuple[Hashable, ...]
 
+Rows = tuple[tuple[bytes, ...], tuple[native.Column, ...]]
+"""Literals and columns of `native.Loops.interleave`."""
+
 
 class JsonEncoder:
     """Batches as JSON lines, for one destination."""
@@ -73,7 +77,7 @@ class JsonEncoder:
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One object for each entry, in order, each ended by LF."""
         return b"".join(
-            [batch.encoded_once(self._encoding, self._part)[0] for batch in batches if len(batch)]
+            [batch.encoded_once(self._encoding, self._part)[0] for batch in joined(batches)]
         )
 
     def _part(self, batch: Batch) -> Part:
@@ -99,20 +103,44 @@ class JsonEncoder:
     def _in_c(self, loops: native.Loops, batch: Batch) -> bytes | None:
         """None where lines differ in more than their columns, or these have to be looked at one by
         one."""
-        kinds, together = kinds_of(batch), batch.parsed is not None
-        if batch.flags or batch.parts is not None or kinds.count(kinds[0]) != len(kinds):
+        rows = self.rows(batch)
+        return None if rows is None else loops.interleave(*rows, len(batch))
+
+    def rows(self, batch: Batch) -> Rows | None:
+        """The lines of a batch as `native.Loops.interleave` takes them; None where they are not all
+        of one form. The batch has entries."""
+        together = batch.parsed is not None
+        if batch.flags or batch.parts is not None:
             return None
         columns: list[native.Column] = [batch.times]
         if not batch.bare:
-            columns.append((quoted_together(batch.lines), SEPARATOR))
+            columns.append((batch.lines,))
         columns.append(batch.sequences)
+        kinds = kinds_of(batch)
+        if kinds.count(kinds[0]) == len(kinds):
+            literals = self._literals(batch, kinds[0], "", together)
+        else:
+            literals, facts = self._choices(batch, kinds, len(columns))
+            columns.append((kinds, facts))
         if together:
             try:
                 columns.append(self._parsed_together(batch))
             except (TypeError, ValueError, RecursionError):
                 return None
-        literals = self._literals(batch, kinds[0], "", together)
-        return loops.interleave(literals, tuple(columns), len(batch))
+        return literals, tuple(columns)
+
+    def _choices(
+        self, batch: Batch, kinds: bytes, place: int
+    ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """Literals for entries of several kinds, and by kind what stands in the column `place`
+        instead of the literal there."""
+        together = batch.parsed is not None
+        forms = {kind: self._literals(batch, kind, "", together) for kind in set(kinds)}
+        *before, facts = forms[kinds[0]][: place + 1]
+        comma = facts[-1:] if together else b""  # left out before an entry without fields
+        after = forms[kinds[0]][place + 1 :]
+        found = [forms[kind][place] if kind in forms else b"" for kind in range(max(kinds) + 1)]
+        return (*before, b"", comma, *after), tuple(each.removesuffix(b",") for each in found)
 
     def _parsed_together(self, batch: Batch) -> tuple[bytes, bytes]:
         """All entries' fields, without the first brace and the last, and what stands between two.

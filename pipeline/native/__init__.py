@@ -18,9 +18,16 @@ INTERFACE = 4
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
-Column = list[bytes] | Sequence[int] | tuple[bytes, bytes]
-"""One cell for each row: a list of bytes, numbers, or a pair of all cells joined by a separator,
-and that separator."""
+Column = (
+    list[bytes]
+    | Sequence[int]
+    | tuple[list[bytes]]
+    | tuple[bytes, bytes]
+    | tuple[bytes, tuple[bytes, ...]]
+)
+"""One cell for each row: a list of bytes; numbers, as a list or a range; a tuple of one list of
+texts, which are written as the inside of JSON strings; a pair of all cells joined by a separator,
+and that separator; or a pair of an index for each row, and the cells that it chooses among."""
 
 
 class Loops(Protocol):

@@ -1,60 +1,120 @@
 /* Columns to one run of bytes, with the same literals between them in each row: what `%` does with
    a template that is repeated, without an object for each cell. */
 
-#include "native.h"
+#include "quote.h"
 
 #define MOST_COLUMNS 8
 #define MOST_DIGITS 20
 
+enum kind { ITEMS, RANGE, QUOTED, CHOICES, PIECES };
+
 typedef struct {
-    PyObject *items;        /* bytes, or numbers; NULL for pieces */
-    const char *at;         /* the next piece of a run of bytes */
+    enum kind kind;
+    PyObject *items;        /* a list of bytes or numbers; of choices, a tuple of bytes */
+    long long number, step; /* the next number of a range, and what is added to it */
+    const char *at;         /* the next piece of a run of bytes, or the next row's choice */
     const char *end;
     const char *separator;
     Py_ssize_t separator_size;
 } Column;
 
-/* Whether a list or a range has so many items. */
 static int
-has_items(PyObject *object, Py_ssize_t count)
+is_list(PyObject *object, Py_ssize_t count)
 {
-    Py_ssize_t size;
-    if (PyList_CheckExact(object)) {
-        return PyList_GET_SIZE(object) == count;
+    return PyList_CheckExact(object) && PyList_GET_SIZE(object) == count;
+}
+
+/* A number of a range that is not negative; -1 where it is none of those. */
+static long long
+number_of(PyObject *range, const char *name)
+{
+    PyObject *number = PyObject_GetAttrString(range, name);
+    int overflow = 1;
+    long long value = 0;
+    if (number == NULL) {
+        PyErr_Clear();
+        return -1;
     }
+    value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    Py_DECREF(number);
+    return overflow ? -1 : value;
+}
+
+/* A range whose numbers ascend, and of which none is negative or has more than 63 bits. */
+static int
+is_range(PyObject *object, Py_ssize_t count, Column *column)
+{
+    long long stop;
     if (!Py_IS_TYPE(object, &PyRange_Type)) {
         return 0;
     }
-    if ((size = PySequence_Size(object)) < 0) {
-        PyErr_Clear(); /* a range with more items than there are sizes */
-    }
-    return size == count;
+    column->kind = RANGE;
+    column->number = number_of(object, "start");
+    column->step = number_of(object, "step");
+    stop = number_of(object, "stop");
+    return column->number >= 0 && column->step > 0 && stop > column->number
+           && (stop - 1 - column->number) / column->step == count - 1;
 }
 
-/* One of `list[bytes]`, `list[int]`, `range`, or `(bytes, separator)`. */
+/* `(bytes, (bytes, …))`: for each row, which of those it is. */
+static int
+is_choices(PyObject *rows, PyObject *choices, Py_ssize_t count, Column *column)
+{
+    Py_ssize_t size = PyTuple_GET_SIZE(choices);
+    const byte *row;
+    if (!PyBytes_CheckExact(rows) || PyBytes_GET_SIZE(rows) != count) {
+        return 0;
+    }
+    for (Py_ssize_t index = 0; index < size; index++) {
+        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(choices, index))) {
+            return 0;
+        }
+    }
+    row = (const byte *)PyBytes_AS_STRING(rows);
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (row[index] >= size) {
+            return 0;
+        }
+    }
+    column->kind = CHOICES;
+    column->items = choices;
+    column->at = (const char *)row;
+    return 1;
+}
+
+static int
+is_pieces(PyObject *pieces, PyObject *separator, Column *column)
+{
+    if (!PyBytes_CheckExact(pieces) || !PyBytes_CheckExact(separator)
+        || PyBytes_GET_SIZE(separator) == 0) {
+        return 0;
+    }
+    column->kind = PIECES;
+    column->at = PyBytes_AS_STRING(pieces);
+    column->end = column->at + PyBytes_GET_SIZE(pieces);
+    column->separator = PyBytes_AS_STRING(separator);
+    column->separator_size = PyBytes_GET_SIZE(separator);
+    return 1;
+}
+
+/* One of `list[bytes]`, `list[int]`, `range`, and the tuples of `Column` of `__init__.py`. */
 static int
 is_column(PyObject *object, Py_ssize_t count, Column *column)
 {
     memset(column, 0, sizeof *column);
-    if (PyTuple_CheckExact(object)) {
-        PyObject *pieces, *separator;
-        if (PyTuple_GET_SIZE(object) != 2) {
-            return 0;
-        }
-        pieces = PyTuple_GET_ITEM(object, 0);
-        separator = PyTuple_GET_ITEM(object, 1);
-        if (!PyBytes_CheckExact(pieces) || !PyBytes_CheckExact(separator)
-            || PyBytes_GET_SIZE(separator) == 0) {
-            return 0;
-        }
-        column->at = PyBytes_AS_STRING(pieces);
-        column->end = column->at + PyBytes_GET_SIZE(pieces);
-        column->separator = PyBytes_AS_STRING(separator);
-        column->separator_size = PyBytes_GET_SIZE(separator);
-        return 1;
+    if (PyTuple_CheckExact(object) && PyTuple_GET_SIZE(object) == 1) {
+        column->kind = QUOTED;
+        column->items = PyTuple_GET_ITEM(object, 0);
+        return is_list(column->items, count);
     }
+    if (PyTuple_CheckExact(object) && PyTuple_GET_SIZE(object) == 2) {
+        PyObject *first = PyTuple_GET_ITEM(object, 0), *second = PyTuple_GET_ITEM(object, 1);
+        return PyTuple_CheckExact(second) ? is_choices(first, second, count, column)
+                                          : is_pieces(first, second, column);
+    }
+    column->kind = ITEMS;
     column->items = object;
-    return has_items(object, count);
+    return is_list(object, count) || is_range(object, count, column);
 }
 
 static int
@@ -67,36 +127,51 @@ add(Py_ssize_t *total, Py_ssize_t size)
     return 1;
 }
 
+/* The most bytes that a cell takes; -1 where it is none. */
+static Py_ssize_t
+size_of(const Column *column, Py_ssize_t index)
+{
+    PyObject *item;
+    if (column->kind == RANGE) {
+        return MOST_DIGITS;
+    }
+    if (column->kind == CHOICES) {
+        return PyBytes_GET_SIZE(PyTuple_GET_ITEM(column->items, (byte)column->at[index]));
+    }
+    item = PyList_GET_ITEM(column->items, index);
+    if (!PyBytes_CheckExact(item)) {
+        return column->kind == ITEMS && PyLong_CheckExact(item) ? MOST_DIGITS : -1;
+    }
+    if (column->kind == ITEMS) {
+        return PyBytes_GET_SIZE(item);
+    }
+    if (PyBytes_GET_SIZE(item) > PY_SSIZE_T_MAX / 8) {
+        return -1;
+    }
+    return dockline_quoted_size((const byte *)PyBytes_AS_STRING(item), PyBytes_GET_SIZE(item));
+}
+
 /* Whether a column's cells fit, and how many bytes they are at the most. */
 static int
 measure(const Column *column, Py_ssize_t count, Py_ssize_t *total)
 {
-    if (column->items == NULL) {
+    if (column->kind == PIECES) {
         return add(total, column->end - column->at);
     }
-    if (!PyList_CheckExact(column->items)) {
-        return count < PY_SSIZE_T_MAX / MOST_DIGITS && add(total, count * MOST_DIGITS);
-    }
     for (Py_ssize_t index = 0; index < count; index++) {
-        PyObject *item = PyList_GET_ITEM(column->items, index);
-        if (PyBytes_CheckExact(item) ? !add(total, PyBytes_GET_SIZE(item))
-                                     : !PyLong_CheckExact(item) || !add(total, MOST_DIGITS)) {
+        Py_ssize_t size = size_of(column, index);
+        if (size < 0 || !add(total, size)) {
             return 0;
         }
     }
     return 1;
 }
 
-/* A number in decimal; NULL where it has more than 63 bits, or is below 0. */
 static char *
-put_number(char *to, PyObject *number)
+put_digits(char *to, long long value)
 {
     char digits[MOST_DIGITS];
-    int overflow, size = 0;
-    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    if (overflow || value < 0) {
-        return NULL;
-    }
+    int size = 0;
     do {
         digits[size++] = (char)('0' + value % 10);
         value /= 10;
@@ -105,6 +180,15 @@ put_number(char *to, PyObject *number)
         *to++ = digits[--size];
     }
     return to;
+}
+
+/* A number in decimal; NULL where it has more than 63 bits, or is below 0. */
+static char *
+put_number(char *to, PyObject *number)
+{
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    return overflow || value < 0 ? NULL : put_digits(to, value);
 }
 
 static char *
@@ -155,21 +239,25 @@ static char *
 put_cell(char *to, PyObject *literal, Column *column, Py_ssize_t index, int last)
 {
     PyObject *item;
-    if (column->items == NULL) {
+    switch (column->kind) {
+    case PIECES:
         return put_piece(to, literal, column, last);
-    }
-    if (PyList_CheckExact(column->items)) {
+    case RANGE:
+        to = put_digits(to, column->number);
+        column->number += last ? 0 : column->step;
+        return to;
+    case CHOICES:
+        return put_item(to, PyTuple_GET_ITEM(column->items, (byte)*column->at++));
+    case QUOTED:
+        item = PyList_GET_ITEM(column->items, index);
+        return (char *)dockline_put_quoted((byte *)to, (const byte *)PyBytes_AS_STRING(item),
+                                           PyBytes_GET_SIZE(item));
+    default:
         return put_item(to, PyList_GET_ITEM(column->items, index));
     }
-    if ((item = PySequence_GetItem(column->items, index)) == NULL) {
-        return NULL;
-    }
-    to = put_item(to, item); /* of a range, a number */
-    Py_DECREF(item);
-    return to;
 }
 
-/* Behind what was written; NULL, perhaps with an exception set, where something does not fit. */
+/* Behind what was written; NULL where something does not fit. */
 static char *
 write_all(char *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t count)
 {
@@ -223,7 +311,7 @@ dockline_interleave(PyObject *Py_UNUSED(module), PyObject *arguments)
     end = write_all(PyBytes_AS_STRING(data), literals, columns, width, count);
     if (end == NULL) {
         Py_DECREF(data);
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+        Py_RETURN_NONE;
     }
     _PyBytes_Resize(&data, end - PyBytes_AS_STRING(data));
     return data;

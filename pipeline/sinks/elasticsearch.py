@@ -40,7 +40,14 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from yarl import URL
 
-from pipeline.encode.bulk import BulkEncoder, Index, Result, pairs, results
+from pipeline.encode.bulk import (
+    BulkEncoder,
+    Index,
+    Result,
+    are_all_created,
+    pairs,
+    results,
+)
 from pipeline.expression import compile_template
 from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
@@ -167,8 +174,11 @@ class Elasticsearch(OverHttp[BulkSplitRetry]):
 
     async def _post(self, payload: Payload[BulkSplitRetry], part: Part) -> None:
         answer = await self._http.post(self._path, part.body, self._headers)
-        found = _results(answer, len(part))
         data = payload.data
+        if are_all_created(answer.body, len(part)):
+            data.taken = True
+            return
+        found = _results(answer, len(part))
         taken = [200 <= one.status < 300 or one.status == ALREADY_STORED for one in found]
         data.taken = data.taken or any(taken)
         if all(taken):

@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.encode.bulk import NAMELESS, BulkEncoder, Index, Result, fit, pairs, results
+from pipeline.encode.bulk import (
+    NAMELESS,
+    BulkEncoder,
+    Index,
+    Result,
+    are_all_created,
+    fit,
+    pairs,
+    results,
+)
 from pipeline.expression import compile_template
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError
 from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
+
+pytestmark = pytest.mark.usefixtures("either_loops")
 
 
 def encoder(index: str = "logs", **options: Any) -> BulkEncoder:
@@ -209,3 +220,17 @@ def test_what_is_no_answer_to_a_bulk_request_is_none(body: bytes) -> None:
 def test_an_answer_of_another_number_of_results_is_none(items: bytes) -> None:
     with pytest.raises(ValueError, match="has results of"):
         results(b'{"items":[' + items.removesuffix(b",") + b"]}", 1)
+
+
+def test_an_answer_that_all_were_created_is_known_at_once() -> None:
+    for before in (b"", b'"took":7,"errors":false,'):
+        created = b'{"create":{"status":201}}'
+        body = b"{" + before + b'"items":[' + b",".join([created] * 3) + b"]}"
+        assert are_all_created(body, 3)
+        assert not are_all_created(body, 2)
+        assert not are_all_created(body[:-1], 3)
+        assert not are_all_created(body.replace(b"201", b"409", 1), 3)
+        assert not are_all_created(body[1:], 3)
+        assert [one.status for one in results(body, 3)] == [201] * 3
+    assert not are_all_created(b"", 1)
+    assert not are_all_created(b'"items":[{"create":{"status":201}}]}', 1)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import native
+from pipeline.encode.bulk import BulkEncoder, Index
 from pipeline.encode.json import JsonEncoder
+from pipeline.expression import compile_template
 from pipeline.model.records import Records, Shape
 from pipeline.testing.builders import batch
 from tests.native.examples import examples
@@ -22,6 +25,36 @@ def test_each_kind_of_column_is_written(c: native.Loops) -> None:
     columns = ([b"a", b""], [0, LARGEST], range(9, 11), (b"x|", b"|"))
     literals = (b"<", b" ", b" ", b",", b">\n")
     assert c.interleave(literals, columns, 2) == b"<a 0 9,x>\n< %d 10>\n" % LARGEST
+
+
+def test_texts_are_quoted_and_cells_are_chosen(c: native.Loops) -> None:
+    columns = (([b'a"\n', b"\xff"],), (b"\1\0", (b"no", b"yes")))
+    assert c.interleave((b'"', b'"', b"\n"), columns, 2) == b'"a\\"\\n"yes\n"\xef\xbf\xbd"no\n'
+
+
+PIECES = [
+    *(b'"', b"\\", b"\0", b"\n", b"\x1f", b"\x7f", b"plain text", b"\xc3\xa9", b"\xe2\x82"),
+    *(b"\xf0\x9f\x98", b"\xf0\x9f\x98\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80"),
+]
+TEXTS = st.binary(max_size=40) | st.lists(st.sampled_from(PIECES)).map(b"".join)
+
+
+@settings(max_examples=examples(1000), deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+def test_any_text_is_quoted_as_in_python(c: native.Loops, texts: list[bytes]) -> None:
+    found = c.interleave((b"", b"\n"), ((texts,),), len(texts))
+    assert found == b"".join(
+        orjson.dumps(text.decode("utf-8", "replace"))[1:-1] + b"\n" for text in texts
+    )
+
+
+def test_each_byte_is_quoted_as_in_python_wherever_it_stands(c: native.Loops) -> None:
+    texts = [b"x" * before + bytes([each]) for each in range(256) for before in range(10)]
+    texts += [text + b"y" * 9 for text in texts] + [b'q"' * 100_000]
+    found = c.interleave((b"", b"\n"), ((texts,),), len(texts))
+    assert found == b"".join(
+        orjson.dumps(text.decode("utf-8", "replace"))[1:-1] + b"\n" for text in texts
+    )
 
 
 def test_only_the_literals_own_comma_is_left_out_before_an_empty_piece(c: native.Loops) -> None:
@@ -51,6 +84,17 @@ def test_only_the_literals_own_comma_is_left_out_before_an_empty_piece(c: native
         ((b"", b""), (range(-2, 0),), 2),
         ((b"", b""), (range(1 << 64, (1 << 64) + 1),), 1),
         ((b"", b""), (range(3),), 2),
+        ((b"", b""), (range(4, 2, -1),), 2),
+        ((b"", b""), (range((1 << 63) - 1, (1 << 63) + 1),), 2),
+        ((b"", b""), ((),), 1),
+        ((b"", b""), (([b"a", b"b"],),), 1),
+        ((b"", b""), (([1],),), 1),
+        ((b"", b""), ((b"a",),), 1),
+        ((b"", b""), ((b"\0", ()),), 1),
+        ((b"", b""), ((b"\1", (b"a",)),), 1),
+        ((b"", b""), ((b"\0\0", (b"a",)),), 1),
+        ((b"", b""), ((b"\0", ("a",)),), 1),
+        ((b"", b""), (("\0", (b"a",)),), 1),
         ((b"", b""), (range(1 << 70),), 2),
         ((b"", b"", b""), ([b"a"], range(1 << 64)), 1),
         ((b"",), (), 1),
@@ -138,11 +182,19 @@ MESSAGES = st.binary(max_size=30) | st.sampled_from([b"},{", b"}\n{", b"\x7f", b
     st.sampled_from(["none", "dictionaries", "records"]),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_any_batch_is_the_same_json_either_way(
-    c: native.Loops, entries: list[tuple[bytes, Any]], parsed: str, bare: bool, some: bool
+    c: native.Loops,
+    entries: list[tuple[bytes, Any]],
+    parsed: str,
+    bare: bool,
+    some: bool,
+    mixed: bool,
 ) -> None:
     one = batch(*(message for message, _ in entries))
+    if mixed:
+        one = one.replace(streams=bytes(number % 3 for number in range(len(one))))
     fields = [each for _, each in entries]
     if parsed == "dictionaries":
         one = one.replace(fields=fields)
@@ -155,10 +207,14 @@ def test_any_batch_is_the_same_json_either_way(
     found, before = [], native.loops
     try:
         for native.loops in (c, None):
-            found.append(JsonEncoder().encode([one]))
+            found.append((JsonEncoder().encode([one]), bulk().encode([one])))
     finally:
         native.loops = before
     assert found[0] == found[1]
+
+
+def bulk() -> BulkEncoder:
+    return BulkEncoder(Index("logs-%Y.%m.%d", compile_template))
 
 
 def test_nothing_is_kept_of_what_was_written(c: native.Loops) -> None:
