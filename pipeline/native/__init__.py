@@ -84,6 +84,44 @@ class Loops(Protocol):
         too large.
         """
 
+    def otlp(
+        self,
+        starts: tuple[bytes, ...],
+        kinds: bytes,
+        times: list[bytes],
+        name: bytes,
+        numbers: Sequence[int],
+        lines: list[bytes] | None,
+        more: list[bytes] | None,
+        /,
+    ) -> bytes | None:
+        """Encodes log records of OTLP, each as a field of its `ScopeLogs`.
+
+        A record is the item of `starts` for its kind, with the key of a time at its end; the time;
+        the attribute `name` (the field of a `KeyValue`) with its number; its line as the body; and
+        `more`. `kinds`: an index into `starts` for each record. Returns None for columns of
+        different lengths, and for times and numbers that are none.
+        """
+
+    def loki(
+        self,
+        facts: tuple[bytes, ...],
+        kinds: bytes,
+        times: list[bytes],
+        lines: list[bytes],
+        name: bytes,
+        numbers: Sequence[int],
+        more: list[bytes] | None,
+        /,
+    ) -> bytes | None:
+        """Encodes entries of Loki in protobuf, each as a field of its stream.
+
+        An entry is its time, its line, the item of `facts` for its kind, its number as structured
+        metadata `name` (the field of a `LabelPair`, or nothing for no number), and `more`. `kinds`:
+        an index into `facts` for each entry. Returns None for columns of different lengths, for
+        times before 1970, and for times and numbers that are none.
+        """
+
     def select(self, columns: tuple[Any, ...], keep: Sequence[Any], /) -> tuple[Any, ...] | None:
         """For each column, the cells for which `keep` is True: bytes from bytes, None from None,
         and a list from a list or a range.

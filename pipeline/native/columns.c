@@ -53,3 +53,34 @@ dockline_newest(PyObject *Py_UNUSED(module), PyObject *times)
     }
     return PyLong_FromSsize_t(newest);
 }
+
+int
+dockline_are_bytes(PyObject *column, Py_ssize_t count)
+{
+    if (!PyList_CheckExact(column) || PyList_GET_SIZE(column) != count) {
+        return 0;
+    }
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (!PyBytes_CheckExact(PyList_GET_ITEM(column, index))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int
+dockline_are_choices(const byte *rows, Py_ssize_t count, PyObject *choices)
+{
+    Py_ssize_t size = PyTuple_GET_SIZE(choices);
+    for (Py_ssize_t index = 0; index < size; index++) {
+        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(choices, index))) {
+            return 0;
+        }
+    }
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (rows[index] >= size) {
+            return 0;
+        }
+    }
+    return 1;
+}

@@ -1,6 +1,7 @@
 /* Columns to one run of bytes, with the same literals between them in each row: what `%` does with
    a template that is repeated, without an object for each cell. */
 
+#include "numbers.h"
 #include "quote.h"
 
 #define MOST_COLUMNS 8
@@ -11,7 +12,7 @@ enum kind { ITEMS, RANGE, QUOTED, CHOICES, PIECES };
 typedef struct {
     enum kind kind;
     PyObject *items;        /* a list of bytes or numbers; of choices, a tuple of bytes */
-    long long number, step; /* the next number of a range, and what is added to it */
+    Numbers range;
     const char *at;         /* the next piece of a run of bytes, or the next row's choice */
     const char *end;
     const char *separator;
@@ -24,61 +25,17 @@ is_list(PyObject *object, Py_ssize_t count)
     return PyList_CheckExact(object) && PyList_GET_SIZE(object) == count;
 }
 
-/* A number of a range that is not negative; -1 where it is none of those. */
-static long long
-number_of(PyObject *range, const char *name)
-{
-    PyObject *number = PyObject_GetAttrString(range, name);
-    int overflow = 1;
-    long long value = 0;
-    if (number == NULL) {
-        PyErr_Clear();
-        return -1;
-    }
-    value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    Py_DECREF(number);
-    return overflow ? -1 : value;
-}
-
-/* A range whose numbers ascend, and of which none is negative or has more than 63 bits. */
-static int
-is_range(PyObject *object, Py_ssize_t count, Column *column)
-{
-    long long stop;
-    if (!Py_IS_TYPE(object, &PyRange_Type)) {
-        return 0;
-    }
-    column->kind = RANGE;
-    column->number = number_of(object, "start");
-    column->step = number_of(object, "step");
-    stop = number_of(object, "stop");
-    return column->number >= 0 && column->step > 0 && stop > column->number
-           && (stop - 1 - column->number) / column->step == count - 1;
-}
-
 /* `(bytes, (bytes, …))`: for each row, which of those it is. */
 static int
 is_choices(PyObject *rows, PyObject *choices, Py_ssize_t count, Column *column)
 {
-    Py_ssize_t size = PyTuple_GET_SIZE(choices);
-    const byte *row;
-    if (!PyBytes_CheckExact(rows) || PyBytes_GET_SIZE(rows) != count) {
+    if (!PyBytes_CheckExact(rows) || PyBytes_GET_SIZE(rows) != count
+        || !dockline_are_choices((const byte *)PyBytes_AS_STRING(rows), count, choices)) {
         return 0;
-    }
-    for (Py_ssize_t index = 0; index < size; index++) {
-        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(choices, index))) {
-            return 0;
-        }
-    }
-    row = (const byte *)PyBytes_AS_STRING(rows);
-    for (Py_ssize_t index = 0; index < count; index++) {
-        if (row[index] >= size) {
-            return 0;
-        }
     }
     column->kind = CHOICES;
     column->items = choices;
-    column->at = (const char *)row;
+    column->at = PyBytes_AS_STRING(rows);
     return 1;
 }
 
@@ -114,7 +71,11 @@ is_column(PyObject *object, Py_ssize_t count, Column *column)
     }
     column->kind = ITEMS;
     column->items = object;
-    return is_list(object, count) || is_range(object, count, column);
+    if (PyList_CheckExact(object)) {
+        return is_list(object, count);
+    }
+    column->kind = RANGE;
+    return dockline_numbers(object, count, &column->range);
 }
 
 static int
@@ -243,9 +204,7 @@ put_cell(char *to, PyObject *literal, Column *column, Py_ssize_t index, int last
     case PIECES:
         return put_piece(to, literal, column, last);
     case RANGE:
-        to = put_digits(to, column->number);
-        column->number += last ? 0 : column->step;
-        return to;
+        return put_digits(to, dockline_number(&column->range, index));
     case CHOICES:
         return put_item(to, PyTuple_GET_ITEM(column->items, (byte)*column->at++));
     case QUOTED:

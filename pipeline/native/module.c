@@ -21,6 +21,8 @@ static PyMethodDef methods[] = {
     {"frames", dockline_frames, METH_VARARGS, NULL},
     {"syslog", dockline_syslog, METH_VARARGS, NULL},
     {"interleave", dockline_interleave, METH_VARARGS, NULL},
+    {"otlp", dockline_otlp, METH_VARARGS, NULL},
+    {"loki", dockline_loki, METH_VARARGS, NULL},
     {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},

@@ -24,6 +24,8 @@ PyObject *dockline_rows(PyObject *module, PyObject *arguments);
 PyObject *dockline_frames(PyObject *module, PyObject *arguments);
 PyObject *dockline_syslog(PyObject *module, PyObject *arguments);
 PyObject *dockline_interleave(PyObject *module, PyObject *arguments);
+PyObject *dockline_otlp(PyObject *module, PyObject *arguments);
+PyObject *dockline_loki(PyObject *module, PyObject *arguments);
 PyObject *dockline_select(PyObject *module, PyObject *arguments);
 PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
@@ -42,5 +44,11 @@ void dockline_prepare_packed(void);
 /* A tuple of columns, all of which are given up in any case. NULL, with an exception set, where
    one of them is NULL already, or there is no memory. */
 PyObject *dockline_pack(PyObject *lines, PyObject *times, PyObject *streams, PyObject *end);
+
+/* Whether `column` is a list of so many bytes. */
+int dockline_are_bytes(PyObject *column, Py_ssize_t count);
+
+/* Whether each of the rows is an index into a tuple, which has nothing but bytes. */
+int dockline_are_choices(const byte *rows, Py_ssize_t count, PyObject *choices);
 
 #endif

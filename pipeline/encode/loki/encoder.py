@@ -24,8 +24,9 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from pipeline.encode.ecs import STREAMS, kinds_of
+from pipeline.encode.joined import joined
 from pipeline.encode.level import LEVELS
-from pipeline.encode.loki.wire import Entry, Labels, Wire
+from pipeline.encode.loki.wire import Entry, Labels, Rows, Wire
 from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
@@ -89,8 +90,9 @@ class LokiEncoder:
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One request with all entries: those of a stream together, in their order."""
         streams: dict[Labels, list[bytes]] = {}
-        for batch in batches:
-            if not len(batch):
+        for batch in joined(batches):
+            if (whole := self._together(batch)) is not None:
+                streams.setdefault(self._known(self._hosted(batch)).labels, []).append(whole)
                 continue
             labels, entries = self._encode(batch)
             if isinstance(labels, list):
@@ -131,6 +133,25 @@ class LokiEncoder:
             metadata = [one + more for one, more in zip(metadata, further, strict=True)]
         return labels, self._wire.entries(batch.times, utf8_lines(self._lines(batch)), metadata)
 
+    def _together(self, batch: Batch) -> bytes | None:
+        """All entries of a batch in one piece, where the wire can and they are of one stream."""
+        if self._labels.varying or batch.parts is not None or batch.flags:
+            return None
+        batch = self._hosted(batch)
+        times, lines, numbers = batch.times, self._lines(batch), batch.sequences
+        if self._metadata is None:
+            kinds = bytes(len(batch))
+            return self._wire.together(Rows(times, lines, numbers, "", kinds, (b"",), None))
+        taken = self._taken(self._metadata)
+        kinds = kinds_of(batch)
+        facts = {kind: self._fact(batch, self._metadata, taken, kind, "") for kind in set(kinds)}
+        choices = tuple([facts.get(kind, b"") for kind in range(max(facts) + 1)])
+        more = None
+        if self._metadata.varying:
+            more = self._varying_metadata(batch, self._metadata, [b""] * len(batch))
+        name = "" if "event_sequence" in taken else "event_sequence"
+        return self._wire.together(Rows(times, lines, numbers, name, kinds, choices, more))
+
     # -- what is the same for a container ----------------------------------------------------
 
     def _hosted(self, batch: Batch) -> Batch:
@@ -159,7 +180,7 @@ class LokiEncoder:
     def _all_metadata(self, batch: Batch) -> list[bytes]:
         if self._metadata is None:
             return [b""] * len(batch)
-        wire, taken = self._wire, self._labels.names | self._metadata.names
+        wire, taken = self._wire, self._taken(self._metadata)
         metadata = self._facts(batch, self._metadata, taken)
         if "event_sequence" not in taken:
             numbers = wire.numbers("event_sequence", batch.sequences)
@@ -168,10 +189,21 @@ class LokiEncoder:
             numbers = wire.numbers("event_part", batch.parts)
             parts = zip(metadata, numbers, batch.parts, strict=True)
             metadata = [one + number if part else one for one, number, part in parts]
-        for name, column in self._metadata.varying.items():
-            pairs = zip(metadata, column(batch), strict=True)
-            metadata = [one + wire.pairs([(name, text)]) if text else one for one, text in pairs]
-        return metadata
+        return self._varying_metadata(batch, self._metadata, metadata)
+
+    def _taken(self, metadata: StreamFields) -> frozenset[str]:
+        """Names that are not ours to give."""
+        return self._labels.names | metadata.names
+
+    def _varying_metadata(
+        self, batch: Batch, metadata: StreamFields, found: list[bytes]
+    ) -> list[bytes]:
+        """`found` with the metadata behind it that is not the same for all entries."""
+        pairs = self._wire.pairs
+        for name, column in metadata.varying.items():
+            texts = zip(found, column(batch), strict=True)
+            found = [one + pairs([(name, text)]) if text else one for one, text in texts]
+        return found
 
     def _facts(self, batch: Batch, metadata: StreamFields, taken: frozenset[str]) -> list[bytes]:
         """What is the same for all entries of one kind."""

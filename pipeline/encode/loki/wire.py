@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 import orjson
 
+from pipeline import native
 from pipeline.encode.protobuf import DELIMITED, VARINT, delimited, integer, key, varint, varints
 from pipeline.model.dumps import dumps
 from pipeline.model.timestamps import nanoseconds, whole_seconds
@@ -36,6 +37,22 @@ class Entry(NamedTuple):
     encoded: bytes
 
 
+class Rows(NamedTuple):
+    """The entries of a stream, of one container."""
+
+    times: list[bytes]
+    lines: list[bytes]
+    """They may be any bytes."""
+    numbers: Sequence[int]
+    name: str
+    """That of the number as structured metadata; empty where it is none."""
+    kinds: bytes
+    """For each, which of `metadata` it has."""
+    metadata: tuple[bytes, ...]
+    more: list[bytes] | None
+    """Further structured metadata of each."""
+
+
 class Wire(Protocol):
     """A form of push requests, in pieces. Pieces of structured metadata are joined with `+`."""
 
@@ -51,6 +68,9 @@ class Wire(Protocol):
         """Each entry of a stream, of three columns: its time (RFC 3339, UTC), its line in UTF-8,
         and its structured metadata."""
 
+    def together(self, rows: Rows) -> bytes | None:
+        """The entries of a stream in one piece. None where they have to be written one by one."""
+
     def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
         """A whole request, of the entries of each stream."""
 
@@ -64,6 +84,9 @@ class Protobuf:
     _LINE: Final = key(2, DELIMITED)
     _METADATA: Final = 3
     _NANOSECONDS: Final = key(2, VARINT)
+
+    def __init__(self) -> None:
+        self._loops = native.loops
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> bytes:
         return b"".join([self._pair(name, utf8(value)) for name, value in pairs])
@@ -87,6 +110,14 @@ class Protobuf:
         pairs = zip(varints(list(map(len, contents))), contents, strict=True)
         return [entry % pair for pair in pairs]
 
+    def together(self, rows: Rows) -> bytes | None:
+        if self._loops is None:
+            return None
+        name = delimited(1, utf8(rows.name)) if rows.name else b""
+        return self._loops.loki(
+            rows.metadata, rows.kinds, rows.times, rows.lines, name, rows.numbers, rows.more
+        )
+
     def _moments(self, times: Sequence[bytes]) -> list[bytes]:
         """Each time as a field: a `google.protobuf.Timestamp`."""
         moments = []
@@ -109,15 +140,19 @@ class Protobuf:
         return moments
 
     def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
-        contents = [
-            delimited(1, utf8(in_braces(labels))) + b"".join(entries)
-            for labels, entries in streams.items()
-        ]
-        return b"".join([self._STREAMS + varint(len(one)) + one for one in contents])
+        pieces: list[bytes] = []
+        for labels, entries in streams.items():
+            stream = delimited(1, utf8(in_braces(labels)))
+            pieces += (self._STREAMS, varint(len(stream) + sum(map(len, entries))), stream)
+            pieces += entries
+        return b"".join(pieces)
 
 
 class Json:
     """Push requests in JSON. Numbers are texts, times as well: JSON's would lose digits."""
+
+    def together(self, rows: Rows) -> bytes | None:
+        return None
 
     def pairs(self, pairs: Iterable[tuple[str, str]]) -> bytes:
         return b"".join([b",%b:%b" % (dumps(name), dumps(value)) for name, value in pairs])

@@ -13,6 +13,8 @@ from itertools import chain, groupby, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, Final
 
+from pipeline import native
+from pipeline.encode.joined import joined
 from pipeline.encode.otlp import records
 from pipeline.encode.otlp.answers import fields
 from pipeline.encode.otlp.metrics import CUMULATIVE, Metric, Point, measured, started
@@ -34,6 +36,9 @@ from pipeline.model.container import Container
 from pipeline.model.records import MISSING, Records
 from pipeline.model.rendered import RENDERED
 from pipeline.model.utf8 import utf8_lines
+
+_NUMBER: Final = delimited(1, b"event.sequence")
+"""The name of the attribute that has the sequence number."""
 
 _ATTRIBUTES: Final = 6
 """The field of a log record; in a point of a metric it is 7."""
@@ -69,6 +74,7 @@ class Requests:
         self._attributes = Attributes(_ATTRIBUTES)
         self._record_heads = Heads(2)
         self._body_heads = Heads(5, 1)
+        self._loops = native.loops
 
     def _resource(self, container: Container) -> bytes:
         def make() -> bytes:
@@ -82,21 +88,49 @@ class Requests:
         """An `ExportLogsServiceRequest` with a log record for each entry. Batches of a container
         that follow each other share a `ResourceLogs`. `observed` is in nanoseconds since the
         epoch."""
-        return b"".join(
-            [
-                delimited(1, self._resource(container) + self._records(some, observed))
-                for container, some in groupby(batches, attrgetter("container"))
-            ]
-        )
+        pieces: list[bytes] = []
+        for container, some in groupby(batches, attrgetter("container")):
+            resource = self._resource(container)
+            found = [self._scope]
+            for batch in joined(list(some)):
+                found += self._records(batch, observed)
+            size = sum(map(len, found))
+            scope_logs = key(2, DELIMITED) + varint(size)
+            size += len(resource) + len(scope_logs)
+            pieces += (key(1, DELIMITED), varint(size), resource, scope_logs, *found)
+        return b"".join(pieces)
 
-    def _records(self, batches: Iterable[Batch], observed: int) -> bytes:
-        """A `ScopeLogs`."""
-        heads, pieces = self._record_heads, [self._scope]
-        for batch in filter(len, batches):
-            contents = list(map(b"".join, zip(*self._columns(batch, observed), strict=True)))
-            sizes = map(heads.__getitem__, map(len, contents))
-            pieces.extend(chain.from_iterable(zip(sizes, contents, strict=True)))
-        return delimited(2, b"".join(pieces))
+    def _records(self, batch: Batch, observed: int) -> Iterable[bytes]:
+        """The records of a batch, each as a field of a `ScopeLogs`, in pieces."""
+        if self._loops is not None and (data := self._in_c(self._loops, batch, observed)):
+            return (data,)
+        contents = list(map(b"".join, zip(*self._columns(batch, observed), strict=True)))
+        sizes = map(self._record_heads.__getitem__, map(len, contents))
+        return chain.from_iterable(zip(sizes, contents, strict=True))
+
+    def _in_c(self, loops: native.Loops, batch: Batch, observed: int) -> bytes | None:
+        """None where records have what is rare."""
+        more, lines = None, None if batch.bare else batch.lines
+        if batch.parts is not None or batch.flags is not None:
+            return None
+        if batch.parsed is not None:
+            if self._body == "fields":
+                return None
+            fields = list(self._as_attributes(batch))
+            more = list(map(b"".join, zip(*fields, strict=True))) if fields else None
+        kinds, starts = self._starts(batch, observed)
+        return loops.otlp(starts, kinds, batch.times, _NUMBER, batch.sequences, lines, more)
+
+    def _starts(self, batch: Batch, observed: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """What records begin with, and which of it each does."""
+        severities, streams = records.severities_of(batch), batch.streams
+        count = len(batch)
+        if severities.count(severities[0]) == streams.count(streams[0]) == count:
+            return bytes(count), (self._start(severities[0], streams[0], observed),)
+        pairs = list(zip(severities, streams, strict=True))
+        different = {pair: kind for kind, pair in enumerate(set(pairs))}
+        starts = tuple([self._start(*pair, observed) for pair in different])
+        return bytes([different[pair] for pair in pairs]), starts
 
     def _columns(self, batch: Batch, observed: int) -> Iterator[Iterable[bytes]]:
         """Pieces of the batch's records; fields of a message may stand in any order."""
@@ -113,9 +147,7 @@ class Requests:
 
     def _shared(self, batch: Batch, observed: int) -> Iterable[bytes]:
         """What many records begin with, up to the bytes of their time."""
-        severities, streams = records.severities_of(batch), batch.streams
-        kinds = list(zip(severities, streams, strict=True))
-        starts = {kind: self._start(*kind, observed) for kind in set(kinds)}
+        kinds, starts = self._starts(batch, observed)
         return [starts[kind] for kind in kinds]
 
     def _start(self, severity: int, stream: int, observed: int) -> bytes:

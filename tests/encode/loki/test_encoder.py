@@ -17,8 +17,10 @@ from pipeline.testing.builders import batch, container
 from pipeline.testing.hostile import hostile
 from tests.servers.loki_received import Pushed, from_json, from_protobuf
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 NAMES = {"container_name": "{container.name}", "host": "{container.host}"}
-WIRES = {"protobuf": (Protobuf(), from_protobuf), "json": (Json(), from_json)}
+WIRES = {"protobuf": (Protobuf, from_protobuf), "json": (Json, from_json)}
 
 
 def columns(templates: dict[str, str]) -> StreamFields:
@@ -40,7 +42,7 @@ class Both:
     ) -> None:
         further = None if metadata is None else columns(metadata)
         self._encoders = {
-            name: LokiEncoder(wire, columns(labels), further, **options)
+            name: LokiEncoder(wire(), columns(labels), further, **options)
             for name, (wire, _) in WIRES.items()
         }
 
@@ -194,7 +196,7 @@ def test_a_container_has_so_many_streams_and_what_would_be_more_is_metadata(kind
     told: list[Container] = []
     wire, read = WIRES[kind]
     labels = columns({"name": "{container.name}", "user": "{user}"})
-    encoder = LokiEncoder(wire, labels, StreamFields(), most_streams=2, overflows=told.append)
+    encoder = LokiEncoder(wire(), labels, StreamFields(), most_streams=2, overflows=told.append)
     one = users("a", "b", "c", "a", "d")
     for _ in range(2):
         found = [entry for stream in read(encoder.encode([one])) for entry in stream]
@@ -227,7 +229,7 @@ def test_a_value_too_long_for_a_label_is_metadata_and_takes_no_stream() -> None:
 @pytest.mark.parametrize("kind", WIRES)
 def test_entries_apart_are_put_together_to_the_same_request(kind: str) -> None:
     labels = columns({"name": "{container.name}", "stream": "{stream}"})
-    encoder = LokiEncoder(WIRES[kind][0], labels, StreamFields())
+    encoder = LokiEncoder(WIRES[kind][0](), labels, StreamFields())
     batches = [*hostile(), batch("a", "b", streams="out err"), batch()]
     apart = encoder.entries(batches)
     assert len(apart) == sum(map(len, batches))

@@ -19,6 +19,8 @@ from pipeline.testing.hostile import hostile
 from tests.encode.otlp.writing import OBSERVED, log_records, logs, requests
 from tests.servers.otlp import plain, read_logs, records
 
+pytestmark = pytest.mark.usefixtures("either_loops")
+
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
