@@ -78,6 +78,7 @@ class Batch:
         "container",
         "flags",
         "lines",
+        "literal",
         "parsed",
         "parts",
         "route",
@@ -123,6 +124,9 @@ class Batch:
         self.parsed: list[Fields] | Records | None = fields
         """The parsed fields as a stage left them, for code that can read `Records`. Others use
         `fields`."""
+        self.literal = False
+        """Whether `parsed` was read from these messages and neither has been changed since, so that
+        nothing is in the fields that is not in the messages. True for records at most."""
         self.bare = bare
         """Whether the message was removed on purpose. JSON then leaves it out, and text shows the
         fields instead."""
@@ -234,13 +238,16 @@ class Batch:
     def replace(self, **columns: Any) -> Batch:
         """The same batch with other columns, such as `lines=` or `fields=`.
 
-        Other columns are shared with this batch; `cache` is None unless it is given. Raises
-        `TypeError` for a name that is no column.
+        Other columns are shared with this batch; `cache` is None unless it is given, and with other
+        messages or fields `literal` is False unless it is given. Raises `TypeError` for a name that
+        is no column.
         """
         new = Batch.__new__(Batch)
         columns.setdefault("cache", None)
         if "fields" in columns:
             columns["parsed"] = columns.pop("fields")
+        if "parsed" in columns or "lines" in columns:
+            columns.setdefault("literal", False)
         for name in self.__slots__:
             setattr(new, name, columns.pop(name) if name in columns else getattr(self, name))
         if columns:
@@ -269,6 +276,7 @@ class Batch:
         new.sequences = self.sequences
         new.parts = self.parts
         new.parsed = self.parsed
+        new.literal = self.literal
         new.bare = self.bare
         new.flags = self.flags
         new.samples = self.samples
@@ -315,6 +323,7 @@ class Batch:
             sequences=sequences,
             parts=parts,
             parsed=_some(self.parsed, parsed),
+            literal=self.literal,
         )
 
     def _cells(self, keep: Sequence[Any]) -> tuple[Any, ...]:
@@ -363,6 +372,7 @@ class Batch:
             sequences=self.sequences[start:stop],
             parts=None if self.parts is None else self.parts[start:stop],
             parsed=_some(parsed, some),
+            literal=self.literal,
         )
 
     def pick(self, indexes: Sequence[int]) -> Batch:
@@ -375,6 +385,7 @@ class Batch:
             sequences=[self.sequences[index] for index in indexes],
             parts=None if parts is None else [parts[index] for index in indexes],
             parsed=_some(parsed, [parsed[index] for index in indexes] if parsed else ()),
+            literal=self.literal,
         )
 
 

@@ -154,6 +154,14 @@ class Loops(Protocol):
         without waiting. Returns the index of the first that the kernel has not taken, and why as an
         `errno`; or `stop` and 0. Returns None if one of them is not bytes."""
 
+    def mentions(self, text: bytes, words: tuple[bytes, ...], /) -> bool:
+        """Whether any of the words, which are in lower case, occurs in the text; ASCII letters of
+        either case are the same."""
+
+    def cards(self, text: bytes, /) -> bool:
+        """Whether the text may have the number of a payment card; False only if it has none. Its
+        twin is in `stages/_redaction_kinds`."""
+
 
 def total(items: list[bytes]) -> int:
     """The sum of the lengths, in bytes."""
@@ -169,6 +177,15 @@ def select(columns: tuple[Any, ...], keep: Sequence[Any]) -> tuple[Any, ...] | N
     """For each column, the cells for which `keep` is True; see `Loops.select`. None if there is no
     extension."""
     return None if loops is None else loops.select(columns, keep)
+
+
+def mentions(text: bytes, words: tuple[bytes, ...]) -> bool:
+    """Whether any of the words, which are in lower case, occurs in the text; ASCII letters of
+    either case are the same."""
+    if loops is not None:
+        return loops.mentions(text, words)
+    small = text.lower()
+    return any(word in small for word in words)
 
 
 def _load() -> tuple[Loops | None, str, str | None]:

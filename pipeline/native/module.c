@@ -29,6 +29,8 @@ static PyMethodDef methods[] = {
     {"epochs", dockline_epochs, METH_O, NULL},
     {"packed", dockline_packed, METH_VARARGS, NULL},
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
+    {"mentions", dockline_mentions, METH_VARARGS, NULL},
+    {"cards", dockline_cards, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

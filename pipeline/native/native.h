@@ -32,6 +32,8 @@ PyObject *dockline_newest(PyObject *module, PyObject *times);
 PyObject *dockline_epochs(PyObject *module, PyObject *times);
 PyObject *dockline_packed(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
+PyObject *dockline_mentions(PyObject *module, PyObject *arguments);
+PyObject *dockline_cards(PyObject *module, PyObject *text);
 
 /* The text of a row up to its newline, and `*from` behind its quote; its length, or -1 where it is
    not of the common shape. `out` has room for as many bytes as there are before `end`: no escape is

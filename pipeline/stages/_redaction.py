@@ -24,13 +24,14 @@ class Kind(NamedTuple):
     """One kind of thing, such as e-mail addresses."""
 
     may_have: Callable[[str], object]
-    """A quick test whether a text may have one. False only if there is none.
-
-    For the kinds in `_redaction_kinds.KINDS`, and for those of names, the text may also be many
-    texts, joined by anything or written as JSON.
-    """
+    """A quick test whether a text may have one. False only if there is none."""
     replace: Callable[[str, Put], str]
     """`replace(text, put)`: the text with `put(thing)` in place of each thing."""
+    may_be_in: Callable[[bytes], object] | None = None
+    """A quicker test of many texts at once, joined by anything or written as JSON. They are UTF-8,
+    or whatever a container has written. False only if `may_have` is false for each of them; a text
+    in which `unescaped` changes something has to be tested by itself. A user's own pattern has
+    none."""
     numbers: bool = False
     """Whether a number in the fields of an entry can be one."""
 
@@ -40,6 +41,19 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(_character, text) if "\\u00" in text else text
 
 
+def is_escaped(texts: bytes) -> bool:
+    """Whether `unescaped` may change one of these texts, which are joined by anything."""
+    return b"\\" in texts and _ESCAPED_IN_BYTES.search(texts) is not None
+
+
+def is_literal(texts: bytes) -> bool:
+    """Whether each text that is written in this JSON stands in it as it is, but for quotation
+    marks, backslashes, slashes and control characters."""
+    return b"\\" not in texts or _ESCAPED_CHARACTER.search(texts) is None
+
+
+_ESCAPED_IN_BYTES: Final = re.compile(rb"\\u00[2-7]")
+_ESCAPED_CHARACTER: Final = re.compile(rb"\\u(?!00[01])")
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """JSON inside of a string of JSON has two backslashes."""
 

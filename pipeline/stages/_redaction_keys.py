@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
+from pipeline import native
 from pipeline.stages._redaction import MOST_PLACES, Kind, Put
 
 MOST_TOKENS: Final = 50_000
@@ -29,6 +30,11 @@ _BARE: Final = re.compile(
 """A value without quotation marks: up to white space, a quotation mark, or a closing bracket."""
 
 
+ASCII_IN_LOWER_CASE: Final = ("\u0130".encode(), "\u212a".encode())
+"""The two characters beyond ASCII that have an ASCII letter in lower case: a dotted I and the sign
+of the kelvin."""
+
+
 def named(names: Sequence[str]) -> Kind:
     """The kind of the values that have one of these names, which are in small letters.
 
@@ -41,6 +47,15 @@ def named(names: Sequence[str]) -> Kind:
     def may_have(text: str) -> bool:
         small = text.lower()
         return any(name in small for name in names)
+
+    plain = tuple(name.encode() for name in names if name.isascii())
+
+    def may_be_in(texts: bytes) -> bool:
+        if native.mentions(texts, plain):
+            return True
+        if texts.isascii():
+            return False
+        return len(plain) < len(names) or any(one in texts for one in ASCII_IN_LOWER_CASE)
 
     def replace(text: str, put: Put) -> str:
         pieces: list[str] = []
@@ -59,7 +74,7 @@ def named(names: Sequence[str]) -> Kind:
                 done = end
         return "".join([*pieces, text[done:]])
 
-    return Kind(may_have, replace)
+    return Kind(may_have, replace, may_be_in)
 
 
 def _value(text: str, start: int) -> tuple[int, int, bool]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from itertools import accumulate
 from typing import Final, Literal
 
+from pipeline import native
 from pipeline.stages._redaction import Kind, Put, replaced
 
 What = Literal["email", "card", "ip", "jwt", "aws_key", "bearer"]
@@ -22,6 +24,12 @@ _BEGIN: Final = r"(?:(?<=\\[bfnrt])|(?<![\w.%+-])(?<!\\(?=[bfnrt])))"
 _EMAIL: Final = re.compile(_BEGIN + r"[\w.%+-]+(?:@|%40)(?:[\w-]+\.){1,127}[^\W\d_]{2,}")
 _DOMAIN: Final = re.compile(r"@[\w-]+\.")
 """For the quick test. Such patterns start with a literal, which `re` finds quickly."""
+
+
+def _may_be_email_in(texts: bytes) -> object:
+    if b"@" in texts and _DOMAIN.search(texts.decode("utf-8", "surrogateescape")):
+        return True
+    return b"%" in texts and b"%40" in texts
 
 
 def _emails(text: str, put: Put) -> str:
@@ -48,6 +56,36 @@ def _may_have_card(text: str) -> object:
     return _LIKE_CARD.search(text) and _MAYBE_CARD.search(text)
 
 
+_LIKE_CARD_IN_BYTES: Final = re.compile(_LIKE_CARD.pattern.encode())
+_RUN_IN_BYTES: Final = re.compile(_RUN.pattern.encode())
+_MAYBE_CARD_IN_BYTES: Final = re.compile(_MAYBE_CARD.pattern.encode())
+
+
+def _may_be_card_in(texts: bytes) -> bool:
+    """Looks at each run of digits as `_cards` does, but for what stands around it."""
+    if native.loops is not None:
+        return native.loops.cards(texts)
+    return bool(_LIKE_CARD_IN_BYTES.search(texts)) and runs_may_be_cards(texts)
+
+
+def runs_may_be_cards(texts: bytes) -> bool:
+    """The loop in Python for `Loops.cards`."""
+    without = 0
+    for found in _RUN_IN_BYTES.finditer(texts):
+        run = found[0]
+        if run.isdigit():
+            if len(run) > 19 or run[0] not in b"23456":
+                continue
+            if _is_checked(run):
+                return True
+        elif _MAYBE_CARD_IN_BYTES.search(run):
+            return True
+        without += len(run)
+        if without > MOST_DIGITS:
+            return True
+    return False
+
+
 def _cards(text: str, put: Put) -> str:
     pieces: list[str] = []
     done = length = 0
@@ -58,16 +96,16 @@ def _cards(text: str, put: Put) -> str:
         length += len(run)
         if length > MOST_DIGITS:
             return "".join([*pieces, text[done : found.start()], put(text[found.start() :])])
-        if run.isdigit() and not _is_checked(run):
+        if run.isdigit() and not _is_checked(run.encode()):
             continue
         pieces += [text[done : found.start()], _without_cards(put, found)]
         done = found.end()
     return "".join([*pieces, text[done:]])
 
 
-def _is_checked(digits: str) -> bool:
-    """Whether Luhn's check digit is right. Three times as fast as the search for groups."""
-    codes = digits.encode()
+def _is_checked(codes: bytes) -> bool:
+    """Whether Luhn's check digit of these digits is right. Three times as fast as the search for
+    groups."""
     total = sum(codes[-1::-2]) + sum(codes[-2::-2].translate(_DOUBLED_CODES))
     return (total - ord("0") * len(codes)) % 10 == 0
 
@@ -209,18 +247,28 @@ def _may_have_bearer(text: str) -> bool:
     return "earer" in text.lower()
 
 
+def _mention(*words: bytes) -> Callable[[bytes], bool]:
+    return lambda texts: native.mentions(texts, words)
+
+
+def _may_be_address_in(texts: bytes) -> object:
+    return _may_have_address(texts.decode("utf-8", "surrogateescape"))
+
+
 KINDS: Final[dict[What, Kind]] = {
     "bearer": Kind(
         _may_have_bearer,
         lambda text, put: replaced(_BEARER, text, lambda found: found[1] + put(found[2]), put),
+        _mention(b"earer"),
     ),
-    "jwt": Kind(lambda text: "eyJ" in text, _jwts),
+    "jwt": Kind(lambda text: "eyJ" in text, _jwts, _mention(b"eyj")),
     "aws_key": Kind(
         _may_have_aws_key,
         lambda text, put: replaced(_AWS_KEY, text, lambda found: put(found[0]), put),
+        _mention(*(prefix.lower().encode() for prefix in _AWS_PREFIXES)),
     ),
-    "email": Kind(lambda text: _DOMAIN.search(text) or "%40" in text, _emails),
-    "card": Kind(_may_have_card, _cards, numbers=True),
-    "ip": Kind(_may_have_address, _addresses),
+    "email": Kind(lambda text: _DOMAIN.search(text) or "%40" in text, _emails, _may_be_email_in),
+    "card": Kind(_may_have_card, _cards, _may_be_card_in, numbers=True),
+    "ip": Kind(_may_have_address, _addresses, _may_be_address_in),
 }
 """In the order of the search: a token that contains an address is replaced as a whole."""

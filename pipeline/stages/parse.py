@@ -118,7 +118,10 @@ class _AsRecords(component.Stage):
         self._reader = reader
 
     def __call__(self, batch: Batch) -> Batch | None:
-        return _with(batch, self._reader.read(_light(batch.lines)))
+        parsed = self._reader.read(_light(batch.lines))
+        if batch.parsed is None and type(parsed) is Records:
+            return batch.replace(parsed=parsed, literal=True)
+        return _with(batch, parsed)
 
 
 def _light(lines: list[bytes]) -> list[bytes]:

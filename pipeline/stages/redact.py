@@ -46,11 +46,10 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
-import orjson
 
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
@@ -59,7 +58,7 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import Secret
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING, Fields, Missing, Records
-from pipeline.stages._redaction import Kind, is_local, own, unescaped
+from pipeline.stages._redaction import Kind, is_escaped, is_literal, is_local, own, unescaped
 from pipeline.stages._redaction_keys import named
 from pipeline.stages._redaction_kinds import KINDS, What
 
@@ -141,29 +140,36 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         if self._message:
-            batch = self._with_lines(batch)
+            joined = b"\n".join(batch.lines)
+            own, kinds = self._own_in(joined), _kinds_in(joined, self._kinds)
+            if own or kinds:
+                batch = self._with_lines(batch, own, kinds)
+            elif batch.literal and not self._patterns and not self._paths and is_literal(joined):
+                return batch  # nothing is in the fields that is not in the messages
         if batch.parsed is None or self._paths == []:
             return batch
-        return self._with_fields(batch)
+        return self._with_all_fields(batch) if self._paths is None else self._with_fields(batch)
 
     # -- the message -----------------------------------------------------------------------
 
-    def _with_lines(self, batch: Batch) -> Batch:
-        joined = unescaped(_text(b"\n".join(batch.lines)))
+    def _own_in(self, joined: bytes) -> list[Kind]:
+        """The user's patterns that some message may match."""
         own = self._patterns
-        if self._all_local:
-            own = [kind for kind in own if kind.may_have(joined)]
-        kinds = [*own, *(kind for kind in self._kinds if kind.may_have(joined))]
-        if not kinds:
-            return batch
-        texts = joined.split("\n")
-        if len(texts) != len(batch):
-            texts = [unescaped(_text(line)) for line in batch.lines]
-        lines = [
-            line if (new := self._clean(text, kinds)) == text else _bytes(new)
-            for line, text in zip(batch.lines, texts, strict=True)
-        ]
-        return batch.replace(lines=lines)
+        if own and self._all_local:
+            text = unescaped(_text(joined))
+            own = [kind for kind in own if kind.may_have(text)]
+        return own
+
+    def _with_lines(self, batch: Batch, own: Sequence[Kind], kinds: Sequence[Kind]) -> Batch:
+        lines = list(batch.lines)
+        places: Iterable[int] = range(len(lines)) if own else _places_of(lines, kinds)
+        every = [*own, *kinds]
+        changed = False
+        for place in places:
+            text = unescaped(_text(lines[place]))
+            if (new := self._clean(text, every)) != text:
+                lines[place], changed = _bytes(new), True
+        return batch.replace(lines=lines) if changed else batch
 
     def _clean(self, text: str, kinds: Sequence[Kind]) -> str:
         for kind in kinds:
@@ -174,27 +180,48 @@ class Stage(component.Stage):
     # -- the fields ------------------------------------------------------------------------
 
     def _with_fields(self, batch: Batch) -> Batch:
-        if self._paths is not None:
-            fields = batch.fields or []
-            left = [_MOST_LOOKED_AT] * len(fields)
-            kinds = [*self._patterns, *self._kinds]
-            for path in self._paths:
-                found = [path.get(one) for one in fields]
-                if str(path.keys[-1]).lower() in self._names:
-                    values = [self._hidden(value) for value in found]
-                else:
-                    values = self._values(found, kinds, left)
-                path.put_all(fields, values)
-            return batch.replace(fields=fields)
-        written = _json(batch.parsed) if self._kinds else ""
-        kinds = [
-            *self._patterns,
-            *(kind for kind in self._kinds if written is None or kind.may_have(written)),
-        ]
-        if not kinds:
-            return batch
+        """Treats the fields that are asked for."""
         fields = batch.fields or []
-        return batch.replace(fields=self._values(fields, kinds, [_MOST_LOOKED_AT] * len(fields)))
+        left = [_MOST_LOOKED_AT] * len(fields)
+        kinds = [*self._patterns, *self._kinds]
+        for path in self._paths or ():
+            found = [path.get(one) for one in fields]
+            if str(path.keys[-1]).lower() in self._names:
+                values = [self._hidden(value) for value in found]
+            else:
+                values = self._values(found, kinds, left)
+            path.put_all(fields, values)
+        return batch.replace(fields=fields)
+
+    def _with_all_fields(self, batch: Batch) -> Batch:
+        parsed, kinds = batch.parsed or [], self._kinds
+        places: Iterable[int] = range(len(parsed))
+        if (written := _json(parsed) if kinds else b"") is not None:
+            kinds = _kinds_in(written, kinds)
+            if not self._patterns:
+                places = _places_of(written.splitlines(), kinds) if kinds else ()
+        new = self._changed(parsed, places, [*self._patterns, *kinds])
+        if not new:
+            return batch
+        if type(parsed) is Records and (records := parsed.with_entries(new)) is not None:
+            return batch.replace(parsed=records)
+        fields = list(batch.fields or ())
+        for place, entry in new.items():
+            fields[place] = entry
+        return batch.replace(fields=fields)
+
+    def _changed(
+        self, parsed: list[Fields] | Records, places: Iterable[int], kinds: Sequence[Kind]
+    ) -> dict[int, Fields]:
+        """The new fields of those of the entries at `places` that have something to hide."""
+        places = list(places)
+        if type(parsed) is Records:
+            entries = Records(parsed.shape, [parsed[place] for place in places]).dictionaries()
+        else:
+            entries = [parsed[place] for place in places]
+        cleaned = self._values(entries, kinds, [_MOST_LOOKED_AT] * len(entries))
+        each = zip(places, entries, cleaned, strict=True)
+        return {place: new for place, old, new in each if new != old}
 
     def _values(self, values: Sequence[Any], kinds: Sequence[Kind], left: list[int]) -> list[Any]:
         """The new values, one for each entry. `left`: how many more may be searched in each."""
@@ -327,10 +354,26 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _json(parsed: list[Fields] | Records | None) -> str | None:
-    """All fields of a batch as one text; None if searching that would not be enough."""
+def _kinds_in(texts: bytes, kinds: Sequence[Kind]) -> list[Kind]:
+    """The kinds that one of these texts may have, which are joined by anything or written as
+    JSON."""
+    found = [kind for kind in kinds if kind.may_be_in is None or kind.may_be_in(texts)]
+    return list(kinds) if len(found) < len(kinds) and is_escaped(texts) else found
+
+
+def _places_of(texts: Sequence[bytes], kinds: Sequence[Kind]) -> list[int]:
+    """The indexes of the texts that may have one of these kinds."""
+    places = {place for place, text in enumerate(texts) if is_escaped(text)}
+    for kind in kinds:
+        if (may_be_in := kind.may_be_in) is None:
+            return list(range(len(texts)))
+        places.update([place for place, text in enumerate(texts) if may_be_in(text)])
+    return sorted(places)
+
+
+def _json(parsed: list[Fields] | Records) -> bytes | None:
+    """The fields of each entry as a line of JSON; None for what JSON does not have."""
     try:
-        written = (_written(parsed) if type(parsed) is Records else orjson.dumps(parsed)).decode()
-    except (TypeError, ValueError, RecursionError):
+        return _written(parsed)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None
-    return None if "\\u00" in written else written

@@ -8,7 +8,10 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from pipeline import native
 from pipeline.config.file import parse as parse_toml
 from pipeline.config.problems import ConfigErrors
 from pipeline.model.batch import Batch
@@ -18,6 +21,7 @@ from pipeline.model.records import Records
 from pipeline.stages import parse, redact
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.stage_kit import LINES, StageKit
+from tests.suite.examples import examples
 
 CARD = "4111 1111 1111 1111"
 ALL: list[Any] = ["email", "card", "ip", "jwt", "aws_key", "bearer"]
@@ -102,6 +106,110 @@ def test_inner_objects_that_other_lanes_have_are_not_changed() -> None:
     result = made(what=["email"], fields=["in.to"])(batch("x", fields=[{"in": inner}]))
     assert inner["to"] == "bob@example.com"
     assert entries(result)[0].fields["in"]["to"] == "[redacted]"
+
+
+# ------------------------------------------------------------------- one look at a batch
+
+PARTS = (
+    "bob@example.com", "bob", "@", "%40", "example.", "com", ".", " ", "-", "x", "4111", "1111",
+    "1111 1111-1111", "4111111111111111", "378282246310005", "1764601200123", "٤١١١", "é", "\ufffd",
+    "bob@exаmple.com", "password", "Password=", "pass\u212aey: s", "\u0130", "İd=1", "ſ", "token",
+    "pw=1", '"pw":"hunter2"', "10.0.0.1", "::1", "Bearer abc123", "eyJhbGci.eyJ.x", "\\", '"', "\n",
+    "AKIAIOSFODNN7EXAMPLE", "\\u0040", "\\u0034", "\x1b[32m", "\t", "\x7f", "/", "=", ":", ", ",
+)  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=6).map("".join)
+NUMBERS = st.sampled_from([0, -1, 4111111111111111, 10**30, 4.111111111111111e15, 0.1 + 0.2, 1e300])
+VALUES = st.recursive(
+    TEXTS | NUMBERS | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=4,
+)
+NAMES = st.sampled_from(["m", "a", "PW", "user.pw", "pas\u212aey", "level"])
+OBJECTS = st.dictionaries(NAMES | TEXTS, VALUES, max_size=4)
+
+
+@st.composite
+def written(draw: st.DrawFn) -> bytes:
+    """A line: an object as one program or another writes it, or plain text; at times damaged."""
+    if draw(st.booleans()):
+        text = json.dumps(draw(OBJECTS), ensure_ascii=draw(st.booleans()))
+    else:
+        text = draw(TEXTS)
+    line = text.encode()
+    if draw(st.integers(0, 3)) == 0:
+        place = draw(st.integers(0, len(line)))
+        line = (
+            line[:place] + draw(st.sampled_from([b"\xff", b"\xe2\x84", b"@", b"4"])) + line[place:]
+        )
+    if draw(st.integers(0, 3)) == 0:
+        line = line.replace(b"@", rb"\u0040").replace(b"4", rb"\u0034")
+    return line
+
+
+def slow(stage: redact.Stage) -> redact.Stage:
+    """The same stage, but that it searches each text of each entry."""
+    stage._kinds = [kind._replace(may_be_in=None) for kind in stage._kinds]
+    return stage
+
+
+@settings(max_examples=examples(2000))
+@given(
+    st.lists(written(), min_size=1, max_size=5),
+    st.sets(st.sampled_from(ALL), min_size=1),
+    st.sampled_from([[], ["pw"], ["PW", "passkey", "id"], ["tökén", "token"]]),
+    st.sampled_from([None, "json", "auto"]),
+)
+@example([rb'{"m":"bob@ex\u0430mple.com"}'], {"email"}, [], "json")
+@example([rb'{"m":"bob\u0040example.com"}', b"x"], {"email"}, [], None)
+@example([rb'{"m":"\u0034111111111111111"}', b"{}"], {"card"}, [], "auto")
+@example([rb'{"p\u0077":"x"}'], {"card"}, ["pw"], "json")
+@example(['{"pas\u212aey":"x"}'.encode(), b"pas\xe2\x84\xaaey=1"], {"card"}, ["paskey"], "json")
+@example(['{"tökén":"x"}'.encode()], {"card"}, ["tökén"], "json")
+@example([b'{"m":4111111111111111}', b'{"m":"\xff4111-1111-1111-1111"}'], {"card"}, [], "json")
+@example([rb'{"m":"\u001b[32m bob@example.com"}'], {"email"}, [], "json")
+@pytest.mark.parametrize("loops", ["C", "Python"])
+def test_one_look_at_a_batch_misses_nothing_that_a_search_of_each_text_finds(
+    loops: str, lines: list[bytes], what: set[Any], keys: list[str], format_: Any
+) -> None:
+    options = {"what": sorted(what), "keys": keys}
+    whole: Batch | None = batch(*lines)
+    if format_ is not None:
+        parser = parse.Stage(format_).bind(container())
+        for _ in range(3):  # it learns the names
+            whole = parser(batch(*lines))
+    assert whole is not None
+    with pytest.MonkeyPatch.context() as patch:
+        if loops == "Python":
+            patch.setattr(native, "loops", None)
+        quick, wanted = made(**options)(whole), slow(made(**options))(whole.owned())
+    assert entries(quick) == entries(wanted)
+
+
+def test_what_a_stage_has_changed_is_looked_at_again() -> None:
+    records = parsed('{"a":"b"}', '{"a":"c"}')
+    assert records.literal
+    assert records.routed("r", None).literal
+    assert records.pick([1]).literal
+    kept = records.select([True, False])
+    assert kept is not None
+    assert kept.literal
+    assert not records.replace(lines=[b"", b""]).literal
+    assert not records.replace(fields=[{}, {}]).literal
+    assert type(records.parsed) is Records
+    changed = records.parsed.with_entries({0: {"a": CARD}})
+    result = redact.Stage(["card"])(records.replace(parsed=changed))
+    assert [row.fields for row in entries(result)] == [{"a": "[redacted]"}, {"a": "c"}]
+
+
+def test_records_stay_records_if_their_names_stay() -> None:
+    lines = '{"a":"bob@example.com"}', '{"a":"c"}'
+    records = parsed(*lines)
+    result = redact.Stage(["email"])(records)
+    assert result is not None
+    assert type(result.parsed) is Records
+    assert result.parsed[1] is (records.parsed or [])[1]
+    renamed = redact.Stage(["email"])(parsed('{"bob@example.com":1}', '{"a":"c"}'))
+    assert [row.fields for row in entries(renamed)] == [{"[redacted]": 1}, {"a": "c"}]
 
 
 def test_a_batch_with_nothing_in_it_is_passed_on_as_it_is() -> None:

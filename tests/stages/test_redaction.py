@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.expression.patterns import compile_linear
 from pipeline.stages._redaction import MOST_PLACES, is_local, own, unescaped
-from pipeline.stages._redaction_keys import MOST_TOKENS, named
+from pipeline.stages._redaction_keys import ASCII_IN_LOWER_CASE, MOST_TOKENS, named
 from pipeline.stages._redaction_kinds import KINDS, What
 
 
@@ -18,6 +18,8 @@ def without(what: What, text: str) -> str:
     kind = KINDS[what]
     result = kind.replace(text, lambda thing: f"<{thing}>")
     assert result == text or kind.may_have(text), "the quick look has missed it"
+    assert kind.may_be_in
+    assert result == text or kind.may_be_in(f"1\n{text}\n1".encode()), "the look at bytes has"
     return result
 
 
@@ -173,6 +175,8 @@ def test_what_is_found_in_a_text_is_found_in_the_json_that_holds_it() -> None:
         written = json.dumps(text, ensure_ascii=False)
         for what, kind in KINDS.items():
             if without(what, text) != text:
+                assert kind.may_be_in
+                assert kind.may_be_in(written.encode()), (what, text)
                 assert kind.may_have(written), (what, text)
                 assert without(what, written) != written, (what, text)
 
@@ -246,3 +250,9 @@ def test_more_values_of_names_than_anybody_writes_are_replaced_with_all_behind_t
     assert "this" not in result
     deep = '{"password":' + "[" * MOST_TOKENS + "]" * MOST_TOKENS + ',"b":"c"}'
     assert kind.replace(deep, lambda thing: "#") == '{"password":"#"'
+
+
+def test_no_other_characters_are_letters_of_ascii_in_lower_case() -> None:
+    beyond = map(chr, [*range(128, 0xD800), *range(0xE000, 0x110000)])
+    found = [one for one in beyond if any(letter.isascii() for letter in one.lower())]
+    assert [one.encode() for one in found] == list(ASCII_IN_LOWER_CASE)
