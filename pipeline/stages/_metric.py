@@ -66,6 +66,10 @@ class Labelling:
         """Whether each entry of the batch is counted."""
         return repeat(True, len(batch)) if self._when is None else self._when(batch)
 
+    def counted(self, batch: Batch) -> Batch | None:
+        """The entries of the batch that are counted; None if none is."""
+        return batch if self._when is None else batch.select(self._when(batch))
+
     def rows(self, batch: Batch) -> Iterator[Values]:
         """The values of the labels for each entry of the batch."""
         if not self._columns:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pipeline import native
+
 LOOKED_AT: Final = 2048
 """Bytes at the start of a line that are searched."""
 
@@ -34,6 +36,7 @@ class Language:
         searched anywhere in a line, all others match at its start.
         """
         self._marks = marks
+        self._small_marks = tuple(mark.lower() for mark in marks)
         self.heads = [
             (literal.encode(), re.compile(text.encode()), state) for literal, text, state in heads
         ]
@@ -53,16 +56,20 @@ class Language:
         `lines`: at least one. `state`: the state before the first line. Instead of a list that is
         all False, None.
         """
-        if not state:
-            whole = b"\n".join(lines)
-            if not any(mark in whole for mark in self._marks):
-                return None, self._begun(lines[-1])
+        if not state and not self._may_have_trace(lines):
+            return None, self._begun(lines[-1])
         belongs = []
         for line in lines:
             found = self._next(line[:LOOKED_AT], state) if state else CLOSED
             belongs.append(bool(found))
             state = found or self._begun(line)
         return (belongs if True in belongs else None), state
+
+    def _may_have_trace(self, lines: list[bytes]) -> bool:
+        whole = b"\n".join(lines)
+        if native.loops is not None:
+            return native.loops.mentions(whole, self._small_marks)
+        return any(mark in whole for mark in self._marks)
 
     def _next(self, line: bytes, state: str) -> str:
         for match, following in self._states[state]:

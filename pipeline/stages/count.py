@@ -21,7 +21,6 @@ read again are counted again.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import compress
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -70,6 +69,6 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         labelling = self._labelling
-        groups = Counter(compress(labelling.rows(batch), labelling.mask(batch)))
-        self._counter.add(groups, labelling.owner(batch))
+        if (counted := labelling.counted(batch)) is not None:
+            self._counter.add(Counter(labelling.rows(counted)), labelling.owner(batch))
         return batch

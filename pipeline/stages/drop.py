@@ -28,7 +28,8 @@ class Stage(component.Stage):
         self._predicate = compile_predicate(config)
 
     def __call__(self, batch: Batch) -> Batch | None:
-        return batch.select(list(map(not_, self._predicate(batch))))
+        dropped = self._predicate(batch)
+        return batch.select(list(map(not_, dropped))) if True in dropped else batch
 
     def effect(self) -> component.Effect:
         text = self._predicate.text

@@ -83,6 +83,8 @@ class Stage(component.Stage):
         self._from = options.from_ if self._paths else None
 
     def __call__(self, batch: Batch) -> Batch | None:
+        if self._asks_usual and _is_settled(batch):
+            return batch
         found = self._from_fields(batch)
         if self._asks_text and not batch.bare and UNKNOWN in found:
             pairs = zip(found, batch.lines, strict=True)
@@ -137,6 +139,17 @@ class Stage(component.Stage):
         return severity_of(value)
 
 
+def _is_settled(batch: Batch) -> bool:
+    """Whether each entry has one of our words as its `level`, so that nothing would change."""
+    parsed = batch.parsed
+    if type(parsed) is not Records or "level" not in parsed.shape.attributes:
+        return False
+    try:
+        return _WORDS.issuperset(parsed.column("level"))
+    except TypeError:  # a list or an object
+        return False
+
+
 def _set(batch: Batch, found: Iterable[int]) -> Batch:
     """The batch with the field `level` in all entries that have one. Unchanged if they have it."""
     levels = [_WORDS_AND_NONE[severity] for severity in found]
@@ -144,7 +157,7 @@ def _set(batch: Batch, found: Iterable[int]) -> Batch:
     if type(parsed) is Records and "level" in parsed.shape.attributes:
         attribute = parsed.shape.attributes["level"]
         said = parsed.column("level")
-        if all(map(_agrees, levels, said)):
+        if levels == said or all(map(_agrees, levels, said)):
             return batch
         rows = zip(parsed, levels, said, strict=True)
         records = [
@@ -171,4 +184,5 @@ def _changed(record: Any, attribute: str, level: Any) -> Any:
 
 
 _LEVEL: Final = Path.target("level")
+_WORDS: Final = frozenset(LEVELS)
 _WORDS_AND_NONE: Final = (*LEVELS, MISSING)

@@ -195,6 +195,23 @@ def test_parsed_json_stays_in_records_where_it_can() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["info", "WARN", "loud", ["info"], {"a": 1}, 3, True, None])
+def test_an_odd_level_among_records_is_read_as_it_would_be_alone(said: Any) -> None:
+    lines = [b'{"level":"info"}', msgspec.json.encode({"level": said}), b'{"level":"error"}']
+    parser, stage = parse.Stage("json").bind(container()), level.Stage("auto")
+    parser(batch(*lines))
+    records = parser(batch(*lines))
+    assert records is not None
+    assert type(records.parsed) is Records
+    (_, alone, _) = entries(stage(batch(*lines, fields=[{}, {"level": said}, {}])))
+    result = stage(records)
+    assert [row.fields["level"] for row in entries(result)] == [
+        "info",
+        alone.fields["level"],
+        "error",
+    ]
+
+
 def test_records_without_that_field_get_it() -> None:
     stage = parse.Stage("json").bind(container())
     stage(batch('{"severity":"E"}'))

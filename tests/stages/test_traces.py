@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pipeline import native
 from pipeline.expression import steps
 from pipeline.stages._traces import LANGUAGES, LOOKED_AT
 
@@ -84,3 +85,15 @@ def test_a_head_is_told(name: str, line: bytes) -> None:
 )
 def test_what_is_none_is_not(name: str, line: bytes) -> None:
     assert not LANGUAGES[name].read([line], "")[1]
+
+
+@pytest.mark.parametrize("loops", [native.loops, None])
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_the_marks_of_a_trace_are_found_in_c_and_in_python(
+    name: str, loops: native.Loops | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "loops", loops)
+    language = LANGUAGES[name]
+    for mark in language._marks:
+        assert language._may_have_trace([b"x", b"y" + mark + b"z"])
+    assert not language._may_have_trace([b"x", b"no trace, but a line"])
