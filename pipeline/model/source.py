@@ -137,8 +137,8 @@ class Share(msgspec.Struct, frozen=True):
     partition: int
     """Its number, from 0."""
     reader: str | None
-    """The host name of the process that reads it, or `another hub` where that isn't known. None if
-    nobody reads it, or if that isn't known."""
+    """The host name of the process that reads it. None if nobody reads it, or if that isn't known.
+    """
     here: bool
     """Whether this process reads it."""
     pending: int | None

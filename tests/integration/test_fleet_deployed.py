@@ -12,12 +12,13 @@ from pipeline.model.errors import EngineError
 from pipeline.testing.docker_client import BUSYBOX, DockerClient
 from tests.integration.deployed import FETCH, fetch, make_image, program
 from tests.integration.waiting import eventually
+from tests.servers.nats import current
 from tests.servers.victoria import victoria_logs
 
 ROOT = Path(__file__).parents[2]
 FLEET = ROOT / "config/fleet"
 IMAGES = {
-    "nats:2.10-alpine": "nats-server",
+    "nats:2.12-alpine": "nats-server",
     "victoriametrics/victoria-logs:v1.28.0": "victoria-logs",
     "victoriametrics/victoria-metrics:v1.122.0": "victoria-metrics",
     "prom/prometheus:v3.5.0": "prometheus",
@@ -37,8 +38,8 @@ def fleet(host: DockerClient) -> DockerClient:
     """With the images that the fleet's files name, and passwords."""
     host.import_busybox()
     for tag, name in IMAGES.items():
-        found = str(victoria_logs()) if name == "victoria-logs" else program(name)
-        make_image(host, tag, found)
+        found = {"victoria-logs": victoria_logs, "nats-server": current}.get(name)
+        make_image(host, tag, str(found()) if found is not None else program(name))
     passwords = {"NATS_AGENT_PASSWORD": "one", "NATS_HUB_PASSWORD": "two"}
     return DockerClient(host.url, host.environment | passwords)
 

@@ -24,12 +24,12 @@ from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.builders import batch
 from pipeline.transport.nats.auth import NatsAuth
 from pipeline.transport.nats.connection import NatsConnection
-from pipeline.transport.nats.consumers import ensure, remove
+from pipeline.transport.nats.consumers import Wanted, ensure, remove, unpin
 from pipeline.transport.nats.jetstream import JetStream
-from pipeline.transport.nats.leases import Leases
+from pipeline.transport.nats.members import Members
 from tests.integration.test_compose import configured
 from tests.integration.waiting import eventually
-from tests.servers.nats import NatsServer
+from tests.servers.nats import NatsServer, current
 from tests.servers.victoria import VictoriaLogs
 
 pytestmark = pytest.mark.server
@@ -118,7 +118,7 @@ class ShippedNats(NatsServer):
             text = text.replace(shipped, here)
         (directory / "nats.conf").write_text(f'listen: "127.0.0.1:{self.port}"\n{text}')
         self.env = {"NATS_AGENT_PASSWORD": "one", "NATS_HUB_PASSWORD": "two", "PATH": "/usr/sbin"}
-        self.command = [str(shutil.which("nats-server")), *self.command[1:]]
+        self.command = [current(), *self.command[1:]]
 
 
 @pytest.fixture
@@ -180,16 +180,15 @@ async def test_hubs_may_give_partitions_to_others_and_make_a_consumer_anew(
     hub = NatsConnection([nats.url], auth=NatsAuth(user="hub", password=Secret("two")))
     jetstream = JetStream(hub, timeout=60)
     await jetstream.open()
-    leases = Leases("hub", "one", shares=2, length=60)
-    await leases.ensure(jetstream, replicas=1)
-    await leases.renew(jetstream)
-    await leases.claim(jetstream)
-    assert set(leases.held) == {0, 1}
-    await leases.leave(jetstream)
-    await ensure(jetstream, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
-    await remove(jetstream, "DOCKLINE", "hub-0")
-    found = await ensure(jetstream, "DOCKLINE", "hub-0", "dockline.0.>", ack_wait=10, most=10)
-    assert found.delivered == 0
+    members = Members(hub, "dockline-hubs.DOCKLINE.hub", "here", 16, set)
+    await members.open()
+    await members.say()
+    wanted = Wanted("DOCKLINE", "hub-0", "dockline.0.>", True, 10, 10)
+    await ensure(jetstream, wanted)
+    await unpin(jetstream, wanted)
+    await remove(jetstream, wanted)
+    found = await ensure(jetstream, wanted)
+    assert found.made
     assert hub.trouble is None
     await hub.close()
 

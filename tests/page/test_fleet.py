@@ -54,6 +54,9 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer is made anew, and a source that ends does not wait long for messages."""
     monkeypatch.setattr(module, "KEPT", 0.0)
     monkeypatch.setattr("pipeline.transport.nats.pull.EXPIRES", 0.2)
+    monkeypatch.setattr("pipeline.sources.nats.EXPIRES", 0.2)
+    monkeypatch.setattr("pipeline.transport.nats.members.EVERY", 0.2)
+    monkeypatch.setattr("pipeline.sources.nats.EVERY", 0.2)
 
 
 async def _publish(url: str, *batches: Batch) -> None:
@@ -171,15 +174,16 @@ async def test_two_hubs_show_who_reads_what_and_one_takes_over_when_the_other_di
 
 
 @pytest.mark.server
-async def test_of_three_hubs_it_is_only_known_that_another_reads(server: NatsServer) -> None:
+async def test_of_three_hubs_each_knows_what_the_others_read(server: NatsServer) -> None:
     async with (
         hub(server.url, "hub-a") as a,
         hub(server.url, "hub-b") as b,
         hub(server.url, "hub-c") as c,
-        agreed(a, b, c) as (first, second, third),
+        agreed(a, b, c) as answers,
     ):
-        for stream, host in ((first, "hub-a"), (second, "hub-b"), (third, "hub-c")):
-            assert set(readers(stream)) == {host, "another hub"}
+        assert readers(answers[0]) == readers(answers[1]) == readers(answers[2])
+        assert set(readers(answers[0])) == {"hub-a", "hub-b", "hub-c"}
+        for stream, host in zip(answers, ("hub-a", "hub-b", "hub-c"), strict=True):
             assert stream["hubs"][0] == host
             assert sorted(stream["hubs"]) == ["hub-a", "hub-b", "hub-c"]
 

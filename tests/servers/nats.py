@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +29,33 @@ jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 4GB }
 """
 
 
+def current() -> str:
+    """The program that tests run: `NATS_SERVER` of the environment, or the one that is installed
+    with the development tools, or any."""
+    installed = Path(sys.executable).with_name("nats-server")
+    default = str(installed) if installed.exists() else shutil.which("nats-server")
+    if not (found := os.environ.get("NATS_SERVER", default)):
+        pytest.skip("there is no `nats-server`: install the development tools, or nats-server")
+    return found
+
+
+def old() -> str:
+    """One of before 2.11, as Debian 13 has it."""
+    own = str(Path(sys.executable).parent)
+    path = os.pathsep.join(one for one in os.get_exec_path() if one != own)
+    found = shutil.which("nats-server", path=path)
+    if not found or version_of(found) >= (2, 11):
+        pytest.skip("there is no `nats-server` of before 2.11: install Debian's nats-server")
+    return found
+
+
+def version_of(program: str) -> tuple[int, int]:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    found = re.search(r"v([0-9]+)\.([0-9]+)", said.stdout)
+    assert found, said.stdout
+    return int(found[1]), int(found[2])
+
+
 class NatsServer(Daemon):
     """Keeps its streams in `directory`, and its ports, over restarts: `kill`, then `start`."""
 
@@ -36,11 +67,11 @@ class NatsServer(Daemon):
         tls: Certificate | None = None,
         client_ca: str = "",
         more: str = "",
+        program: str = "",
     ) -> None:
-        """With `client_ca`, clients need a certificate of that authority. `more` are further lines
-        of its configuration, such as `max_payload: 64KB` or an `authorization` block."""
-        if not shutil.which("nats-server"):
-            pytest.skip("there is no `nats-server` command: install nats-server")
+        """`program` is that of the server; by default the `current` one. With `client_ca`, clients
+        need a certificate of that authority. `more` are further lines of its configuration, such as
+        `max_payload: 64KB` or an `authorization` block."""
         self.port, self.monitoring = port or free_port(), free_port()
         self.url = f"{'tls' if tls else 'nats'}://127.0.0.1:{self.port}"
         if tls is not None:
@@ -50,7 +81,7 @@ class NatsServer(Daemon):
         config, self.store = directory / "nats.conf", directory / "jetstream"
         values = {"port": self.port, "monitoring": self.monitoring, "store": self.store}
         config.write_text(_CONFIG.format(more=more, **values))
-        command = ["nats-server", "-c", str(config)]
+        command = [program or current(), "-c", str(config)]
         super().__init__(command, directory, [self.port, self.monitoring])
 
     def start(self) -> None:
@@ -107,4 +138,11 @@ class NatsServer(Daemon):
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     """One for all tests, which `empty` it."""
     with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def old_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One of before 2.11, for all tests, which `empty` it."""
+    with NatsServer(tmp_path_factory.mktemp("old-nats"), program=old()) as server:
         yield server

@@ -1,6 +1,6 @@
 """Certificates that tests of sources may ask for."""
 
 from tests.servers.certificates import authority, stranger
-from tests.servers.nats import nats_server
+from tests.servers.nats import nats_server, old_nats_server
 
-__all__ = ["authority", "nats_server", "stranger"]
+__all__ = ["authority", "nats_server", "old_nats_server", "stranger"]

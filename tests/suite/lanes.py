@@ -21,6 +21,7 @@ _ENGINE = {"engine", "fresh_engine", "busybox", "house"}
 _SERVER = {
     "chromium",
     "nats_server",
+    "old_nats_server",
     "redis_server",
     "rsyslog",
     "rsyslog_server",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,13 +95,22 @@ class NatsConnection:
         client = self._client
         if client is None or self._address is None:
             return str(self._addresses[0])
-        parts = [
-            str(self._address),
-            f"nats-server {printable(str(client._server_info.get('version')))}",
-        ]
+        parts = [str(self._address), f"nats-server {self.version_said}"]
         writer = writer_of(client)
         tls = writer.get_extra_info("ssl_object") if writer is not None else None
         return ", ".join(parts + ([tls.version()] if tls is not None else []))
+
+    @property
+    def version_said(self) -> str:
+        """The version of the server that is connected, in its own words."""
+        said = self._client._server_info.get("version") if self._client is not None else None
+        return printable(str(said))
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """Major and minor; None if the server says nothing of the kind."""
+        found = re.match(r"v?([0-9]{1,4})\.([0-9]{1,4})\b", self.version_said)
+        return (int(found[1]), int(found[2])) if found else None
 
     async def open(self) -> Client:
         """Connects to the first of the servers that can be used, tried in any order. Drops the

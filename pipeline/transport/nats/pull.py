@@ -6,6 +6,8 @@ Reference: https://docs.nats.io/reference/reference-protocols/nats_api_reference
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pipeline.model.errors import Unavailable
+from pipeline.transport.nats.consumers import GROUP
 from pipeline.transport.nats.jetstream import JetStream
 
 if TYPE_CHECKING:
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
 
 EXPIRES: Final = 1.0
-"""Seconds that a pull waits for messages. What is to end waits as long for the last of them."""
+"""Seconds that a pull waits for messages, if nothing else is said. What is to end waits as long for
+the last of them."""
 SILENCE: Final = 5.0
 """Seconds beyond that in which the server has to say that a pull is over."""
 MISSING: Final = 2.0
@@ -60,8 +64,16 @@ class Delivered:
         """Messages behind it that the consumer had not delivered yet."""
 
 
+class Interrupted(Unavailable):
+    """A consumer has another leader, is pinned to another reader, or is gone. The connection can
+    be used, and another look at the consumer says what to do."""
+
+
 class Puller:
-    """Reads one consumer over one connection, one pull after another."""
+    """Reads one consumer over one connection, one pull after another.
+
+    Of a pinned consumer, the server gives messages to one of those that pull. Who gets the first is
+    told a name, and has to say it in all later pulls: `pin`."""
 
     def __init__(
         self,
@@ -69,13 +81,21 @@ class Puller:
         stream: str,
         name: str,
         came: Callable[[Delivered], bool],
+        *,
+        pinned: bool = False,
     ) -> None:
-        """`name` is that of a consumer which is there. `came` is told of each message as soon as it
-        is here; those for which it returns true are given by `next`."""
+        """`name` is that of a consumer which is there; `pinned` is whether it is. `came` is told of
+        each message as soon as it is here; those for which it returns true are given by `next`."""
         self.name = name
         self._nats = jetstream.nats
         self._subject = jetstream.subject(f"CONSUMER.MSG.NEXT.{stream}.{name}")
         self._came = came
+        self._pinned = pinned
+        self.pin = ""
+        """The name that the server has for us; empty until a message has come."""
+        self.expires = EXPIRES
+        """Seconds that the next pulls wait for messages."""
+        self._pulled = -math.inf
         self._waiting: deque[Delivered] = deque()
         self._news = asyncio.Event()
         self._left = 0
@@ -100,19 +120,36 @@ class Puller:
         """Asks for so many messages, and about `size` bytes; of one message, any size. To be called
         when `next` has given all of the pull before. Raises `Unavailable`."""
         self._left, self.too_large = messages, False
-        self._until = asyncio.get_running_loop().time() + EXPIRES + SILENCE
-        request = {"batch": messages, "expires": round(EXPIRES * 10**9)}
-        if messages > 1:
+        self._until = asyncio.get_running_loop().time() + self.expires + SILENCE
+        await self._ask(messages, self.expires, size if messages > 1 else 0, self._inbox)
+
+    async def keep_pin(self, age: float) -> None:
+        """Tells the server that we are there, if we are pinned and have not pulled for `age`
+        seconds. Raises `Unavailable`."""
+        if self.pin and asyncio.get_running_loop().time() - self._pulled > age:
+            # No message fits in a byte, so this brings nothing.
+            await self._ask(1, EXPIRES, 1, f"{self._inbox}.nobody")
+
+    async def _ask(self, messages: int, expires: float, size: int, inbox: str) -> None:
+        self._pulled = asyncio.get_running_loop().time()
+        request: dict[str, object] = {"batch": messages, "expires": round(expires * 10**9)}
+        if size:
             request["max_bytes"] = size
-        await self._nats.publish(self._subject, msgspec.json.encode(request), self._inbox)
+        if self._pinned:
+            request["group"] = GROUP
+            if self.pin:
+                request["id"] = self.pin
+        await self._nats.publish(self._subject, msgspec.json.encode(request), inbox)
 
     async def next(self) -> Delivered | None:
         """The next message; None when the pull has brought all that it will.
 
-        Raises `Unavailable` where the consumer cannot be read any more."""
+        Raises `Interrupted` after the last one that came, if the consumer has to be looked at
+        before it is read on, and `Unavailable` if it cannot be read any more."""
         while not self._waiting:
             if self._problem is not None:
-                raise Unavailable(str(self._problem))
+                problem, self._problem = self._problem, None
+                raise problem
             if not self._left:
                 return None
             self._news.clear()
@@ -152,6 +189,9 @@ class Puller:
             except ValueError:
                 return  # nobody can acknowledge it
             self.pending = delivered.behind
+            if self._pinned and not self.pin:
+                pin = delivered.headers.get("Nats-Pin-Id", "")
+                self.pin = pin if _PIN.fullmatch(pin) else ""
             if self._came(delivered):
                 self._waiting.append(delivered)
         else:
@@ -167,12 +207,20 @@ class Puller:
             now = asyncio.get_running_loop().time()
             self._missing = self._missing or now
             if now - self._missing > MISSING:
-                self._problem = Unavailable(f"consumer {self.name} does not exist any more")
+                self._missing = 0.0
+                self._problem = Interrupted(f"consumer {self.name} does not exist any more")
             return
         self._missing = 0.0
         if status == "409" and "maxbytes" in text:
             self.too_large = True
+        elif status == "423":
+            self.pin = ""
+            self._problem = Interrupted(f"consumer {self.name} is not pinned to this hub any more")
         elif status == "409" and ("deleted" in text or "leadership" in text or "shutdown" in text):
-            self._problem = Unavailable(f"consumer {self.name}: {why:.100}")
+            self.pin = ""
+            self._problem = Interrupted(f"consumer {self.name}: {why:.100}")
         elif status == "400":
             self._problem = Unavailable(f"consumer {self.name} refuses to be pulled: {why:.100}")
+
+
+_PIN: Final = re.compile(r"[0-9A-Za-z]{1,64}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 from pipeline.model.component import Taken
 from pipeline.transport.nats.connection import NatsConnection
@@ -35,19 +36,34 @@ class Unacknowledged:
         self._to_say: list[tuple[int, str, bytes]] = []
         """Answers that are to be sent: of which message, where, what."""
         self._news = asyncio.Event()
+        self._counts: Counter[int] = Counter()
+        """How many there are of each partition that has any."""
+        self._none: dict[int, asyncio.Event] = {}
 
     def __iter__(self) -> Iterator[Pending]:
         yield from list(self._all.values())
 
     def count(self, partition: int) -> int:
         """How many there are of a partition."""
-        return sum(one.partition == partition for one in self._all.values())
+        return self._counts[partition]
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """Those of which there are any."""
+        return self._counts.keys()
+
+    async def none(self, partition: int) -> None:
+        """Waits until all that came of a partition is acknowledged or forgotten."""
+        while partition in self._counts:
+            await self._none.setdefault(partition, asyncio.Event()).wait()
 
     def came(self, delivered: Delivered, partition: int) -> bool:
         """Notes that a message was delivered. Whether it is new, and to be taken."""
         known = self._all.get(delivered.sequence)
         if known is None or known.delivered.time != delivered.time:  # that of another stream
+            self._remove(delivered.sequence)
             self._all[delivered.sequence] = Pending(delivered, partition)
+            self._counts[partition] += 1
             return True
         known.delivered = delivered
         if known.outcome:  # its acknowledgement was lost
@@ -80,11 +96,35 @@ class Unacknowledged:
     def forget_waiting(self, partition: int | None = None) -> None:
         """Forgets the messages that were not taken, of one partition or of all: they are taken when
         they come again, here or elsewhere."""
-        self._all = {
-            place: one
+        for place, one in list(self._all.items()):
+            if one.taken is None and partition in (None, one.partition):
+                self._remove(place)
+
+    async def give_back(self, partition: int) -> None:
+        """Has the server deliver again, in order, the messages of a partition that were not taken,
+        and forgets them. Raises `Unavailable`."""
+        waiting = [
+            place
             for place, one in self._all.items()
-            if one.taken is not None or partition not in (None, one.partition)
-        }
+            if one.taken is None and one.outcome is None and one.partition == partition
+        ]
+        for place in sorted(waiting):
+            await self._return(place)
+
+    async def _return(self, place: int) -> None:
+        if (one := self._all.get(place)) is not None:
+            self._remove(place)
+            await self._nats.publish(one.delivered.reply, NAK)
+
+    def _remove(self, place: int) -> None:
+        one = self._all.pop(place, None)
+        if one is None:
+            return
+        self._counts[one.partition] -= 1
+        if not self._counts[one.partition]:
+            del self._counts[one.partition]
+            if (none := self._none.pop(one.partition, None)) is not None:
+                none.set()
 
     # ------------------------------------------------------------------------------ answers
 
@@ -120,8 +160,7 @@ class Unacknowledged:
                 await one.taken.settled()
         await self._say_all()
         for place in sorted(self._all):
-            await self._nats.publish(self._all[place].delivered.reply, NAK)
-        self._all.clear()
+            await self._return(place)
 
     def _say(self, one: Pending, answer: bytes) -> None:
         self._to_say.append((one.delivered.sequence, one.delivered.reply, answer))
@@ -131,4 +170,4 @@ class Unacknowledged:
         to_say, self._to_say = self._to_say, []
         for place, reply, answer in to_say:
             await self._nats.publish(reply, answer)
-            self._all.pop(place, None)
+            self._remove(place)
