@@ -27,6 +27,7 @@ from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import ConfigError
+from pipeline.model.pieces import gathered
 from pipeline.model.rendered import RENDERED
 from pipeline.support.plural import plural
 
@@ -126,7 +127,11 @@ class BulkEncoder:
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """Two lines for each entry, in order, each ended by LF: the action, and the document."""
-        return b"".join([self._encode(batch) for batch in joined(batches)])
+        return b"".join(self.pieces(batches))
+
+    def pieces(self, batches: Sequence[Batch]) -> list[bytes]:
+        """The same in pieces."""
+        return gathered([self._encode(batch) for batch in joined(batches)])
 
     def _encode(self, batch: Batch) -> bytes:
         if self._loops is not None and (data := self._in_c(self._loops, batch)) is not None:

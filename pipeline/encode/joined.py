@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Final
 
 from pipeline.model.batch import Batch
 
+MOST: Final = 1000
+"""Entries of a batch that others are joined with: what they are encoded to is mostly below the
+megabyte from which a block of memory costs more (see `support.allocator`)."""
 
-def joined(batches: Sequence[Batch]) -> list[Batch]:
-    """The same entries in the same order, in as few batches as a container, source and route have.
-    Empty batches are left out.
+
+def joined(batches: Sequence[Batch], most: int = MOST) -> list[Batch]:
+    """The same entries in the same order, in fewer batches: neighbours of a container, source and
+    route are joined up to `most` entries. Empty batches are left out.
 
     Batches with parsed fields stay as they are, and so do those with flags, parts or samples, and
     those that are encoded once for several sinks.
     """
     found: list[Batch] = []
     run: list[Batch] = []
+    count = 0
     for batch in batches:
         if not len(batch):
             continue
-        if run and not _is_alike(run[0], batch):
+        count += len(batch)
+        if run and (count > most or not _is_alike(run[0], batch)):
             found.append(_one_of(run))
-            run = []
+            run, count = [], len(batch)
         run.append(batch)
     if run:
         found.append(_one_of(run))

@@ -42,6 +42,7 @@ from pipeline.encode.joined import joined
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part
+from pipeline.model.pieces import gathered
 from pipeline.model.records import RESERVED, Records
 from pipeline.model.rendered import RENDERED
 
@@ -76,9 +77,14 @@ class JsonEncoder:
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One object for each entry, in order, each ended by LF."""
-        return b"".join(
-            [batch.encoded_once(self._encoding, self._part)[0] for batch in joined(batches)]
-        )
+        return b"".join(self._parts(batches))
+
+    def pieces(self, batches: Sequence[Batch]) -> list[bytes]:
+        """The same in pieces."""
+        return gathered(self._parts(batches))
+
+    def _parts(self, batches: Sequence[Batch]) -> list[bytes]:
+        return [batch.encoded_once(self._encoding, self._part)[0] for batch in joined(batches)]
 
     def _part(self, batch: Batch) -> Part:
         return self._encode(batch), 0

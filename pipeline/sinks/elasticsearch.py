@@ -53,6 +53,7 @@ from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Secret, SinkContext
 from pipeline.model.errors import ConfigError
+from pipeline.model.pieces import Pieces, size_of
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
@@ -122,7 +123,7 @@ class Config(HttpSinkConfig, frozen=True, kw_only=True):
 class BulkSplitRetry(SplitRetry):
     """A payload of a bulk request, with the results of entries that may or may not be at fault."""
 
-    def __init__(self, whole: bytes, batches: Sequence[Batch], evidence: Evidence) -> None:
+    def __init__(self, whole: Pieces, batches: Sequence[Batch], evidence: Evidence) -> None:
         super().__init__(whole, batches, pairs, evidence=evidence)
         self.taken = False
         """Whether any entry of the payload has been taken."""
@@ -165,9 +166,9 @@ class Elasticsearch(OverHttp[BulkSplitRetry]):
         await self._http.probe(self._path, b"", self._headers)
 
     def encode(self, batches: Sequence[Batch]) -> Payload[BulkSplitRetry]:
-        whole = self._encoder.encode(batches)
+        whole = self._encoder.pieces(batches)
         data = BulkSplitRetry(whole, batches, self._evidence)
-        return Payload(data, sum(map(len, batches)), len(whole))
+        return Payload(data, sum(map(len, batches)), size_of(whole))
 
     async def send(self, payload: Payload[BulkSplitRetry]) -> None:
         await payload.data.send(payload, partial(self._post, payload))

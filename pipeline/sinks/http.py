@@ -68,6 +68,7 @@ from pipeline.model.component import (
     TemplateText,
 )
 from pipeline.model.errors import ConfigError, Unquoted, at
+from pipeline.model.pieces import size_of, whole
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
     LONGEST_STATUS,
@@ -196,9 +197,9 @@ class HttpSink(OverHttp[SplitRetry]):
 
     def encode(self, batches: Sequence[Batch]) -> Payload[SplitRetry]:
         if self._lines_alone:
-            whole = self._json.encode(batches)
-            data = SplitRetry(whole, batches, lines, evidence=self._evidence)
-            return Payload(data, sum(map(len, batches)), len(whole))
+            pieces = self._json.pieces(batches)
+            data = SplitRetry(pieces, batches, lines, evidence=self._evidence)
+            return Payload(data, sum(map(len, batches)), size_of(pieces))
         return cast(Payload[SplitRetry], self._encode_each(batches))
 
     def _encode_each(self, batches: Sequence[Batch]) -> Payload[LimitedRequests]:
@@ -237,7 +238,7 @@ class HttpSink(OverHttp[SplitRetry]):
     async def _post(self, part: Part) -> None:
         body = part.body
         if self._lines_alone and self._array:
-            body = b"[" + body[:-1].replace(b"\n", b",") + b"]"  # JSON escapes line feeds
+            body = b"[" + whole(body)[:-1].replace(b"\n", b",") + b"]"  # JSON escapes line feeds
         await self._pace.turn()
         answer = await self._http.post("", body, self._headers, method=self._method)
         if self._success is not None:

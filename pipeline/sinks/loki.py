@@ -54,6 +54,7 @@ from pipeline.model.component import Payload, SinkContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
+from pipeline.model.pieces import size_of, whole
 from pipeline.support.rate_limit import RateLimit
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
@@ -118,8 +119,7 @@ class LokiSplitRetry(SplitRetry):
     """A payload of a Loki push request. Entries are only separated if one of them is rejected."""
 
     def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
-        whole = encoder.encode(batches)
-        super().__init__(whole, batches, evidence=evidence)
+        super().__init__(encoder.encode(batches), batches, evidence=evidence)
         self._encoder = encoder
         self._entries: list[Entry] = []
 
@@ -181,13 +181,13 @@ class Loki(OverHttp[LokiSplitRetry]):
     def encode(self, batches: Sequence[Batch]) -> Payload[LokiSplitRetry]:
         count = sum(map(len, batches))
         data = LokiSplitRetry(self._encoder, batches, self._evidence)
-        return Payload(data, count, len(data.whole) if count else 0)
+        return Payload(data, count, size_of(data.whole) if count else 0)
 
     async def send(self, payload: Payload[LokiSplitRetry]) -> None:
         await payload.data.send(payload, partial(self._post, payload))
 
     async def _post(self, payload: Payload[LokiSplitRetry], part: Part) -> None:
-        body = await self._compressed(part.body) if self._protobuf else part.body
+        body = await self._compressed(whole(part.body)) if self._protobuf else part.body
         compressed = not self._protobuf
         try:
             answer = await self._http.post(PUSH, body, self._headers, compressed=compressed)

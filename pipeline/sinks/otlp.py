@@ -72,6 +72,7 @@ from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import Unavailable, untraced
+from pipeline.model.pieces import size_of
 from pipeline.support.plural import plural
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import (
@@ -184,9 +185,9 @@ class Otlp(OverHttp[list[Signal]]):
 
     def _logs(self, batches: Sequence[Batch]) -> Signal:
         to = self._requests
-        whole = to.logs(batches, time.time_ns())
+        whole = to.log_pieces(batches, time.time_ns())
         parts = SplitRetry(whole, batches, to.split_logs, to.join_logs, evidence=self._logs_taken)
-        payload = Payload(parts, sum(map(len, batches)), len(whole))
+        payload = Payload(parts, sum(map(len, batches)), size_of(whole))
         return Signal(self._config.logs_path, "log record", batches, payload)
 
     def _metrics(self, batches: Sequence[Batch]) -> Signal:

@@ -63,6 +63,7 @@ from pipeline.model.component import BatchConfig, Duration, Payload, SinkContext
 from pipeline.model.container import EntryKind
 from pipeline.model.errors import ConfigError, untraced
 from pipeline.model.extras import needed
+from pipeline.model.pieces import size_of, whole
 from pipeline.support.rate_limit import RateLimit
 from pipeline.support.selector import Pause
 from pipeline.transport.evidence import Evidence
@@ -211,7 +212,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
                 sources += [batch.container.id] * len(batch)
                 snapshots += [reading] * len(batch)
         data = Readings(sources, snapshots, batches, self._evidence)
-        return Payload(data, len(snapshots), len(data.whole), refused=refused)
+        return Payload(data, len(snapshots), size_of(data.whole), refused=refused)
 
     async def send(self, payload: Payload[Readings]) -> None:
         if payload.entries:
@@ -222,7 +223,7 @@ class PrometheusRemoteWrite(OverHttp[Readings]):
         snapshots = [readings.snapshots[index] for index in part.indexes]
         self._not_too_old(snapshots)
         try:
-            await self._write(part.body)
+            await self._write(whole(part.body))
         except Rejected as rejected:
             if len(part) > 1 or not self._divides:
                 raise

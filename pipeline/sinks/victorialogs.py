@@ -31,6 +31,7 @@ from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, SinkContext
 from pipeline.model.errors import ConfigError
+from pipeline.model.pieces import size_of
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp
 from pipeline.transport.split_retry import Part, SplitRetry, lines
@@ -94,9 +95,9 @@ class VictoriaLogs(OverHttp[SplitRetry]):
         await self._http.probe(self._path, b"", self._headers)
 
     def encode(self, batches: Sequence[Batch]) -> Payload[SplitRetry]:
-        whole = self._json.encode(batches)
+        whole = self._json.pieces(batches)
         data = SplitRetry(whole, batches, lines, evidence=self._evidence)
-        return Payload(data, sum(map(len, batches)), len(whole))
+        return Payload(data, sum(map(len, batches)), size_of(whole))
 
     async def send(self, payload: Payload[SplitRetry]) -> None:
         await payload.data.send(payload, self._post)

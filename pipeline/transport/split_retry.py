@@ -29,6 +29,7 @@ from typing import Any
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload
 from pipeline.model.errors import Unavailable, untraced
+from pipeline.model.pieces import Pieces, size_of, whole
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import Rejected, RequestFailed, ServerFault, TooLarge
 
@@ -100,7 +101,7 @@ class EntriesRejected(Rejected):
 class Part:
     """Some entries of a payload, which are sent in one request."""
 
-    body: bytes
+    body: Pieces
     """They, encoded."""
     indexes: Sequence[int]
     """Which of the payload's encoded entries they are, in order."""
@@ -127,7 +128,7 @@ class SplitRetry:
 
     def __init__(
         self,
-        whole: bytes,
+        whole: Pieces,
         batches: Sequence[Batch],
         split: Callable[[bytes], list[bytes]] | None = None,
         join: Callable[[Sequence[bytes]], bytes] = b"".join,
@@ -253,7 +254,7 @@ class SplitRetry:
             self._first_rejected = self.evidence.taken
         too_large = isinstance(rejected, TooLarge)
         is_it = self._taken or self.evidence.taken > self._first_rejected or rejected.certain
-        is_it = is_it or (too_large and len(part.body) > SMALL)
+        is_it = is_it or (too_large and size_of(part.body) > SMALL)
         is_it = is_it or self.evidence.expects_bad(self._batches)
         if self._sampled is not None and not is_it:
             self._undo_sample()
@@ -433,7 +434,7 @@ class SplitRetry:
 
     def _part(self, indexes: Sequence[int]) -> Part:
         if self._pieces is None:
-            self._pieces = self.split(self.whole)
+            self._pieces = self.split(whole(self.whole))
         if self.whole and len(indexes) == len(self._pieces):
             return Part(self.whole, indexes)
         return Part(self.join([self._pieces[index] for index in indexes]), indexes)

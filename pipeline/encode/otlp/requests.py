@@ -33,6 +33,7 @@ from pipeline.encode.protobuf import (
 from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.cadvisor import Number
 from pipeline.model.container import Container
+from pipeline.model.pieces import gathered
 from pipeline.model.records import MISSING, Records
 from pipeline.model.rendered import RENDERED
 from pipeline.model.utf8 import utf8_lines
@@ -88,6 +89,10 @@ class Requests:
         """An `ExportLogsServiceRequest` with a log record for each entry. Batches of a container
         that follow each other share a `ResourceLogs`. `observed` is in nanoseconds since the
         epoch."""
+        return b"".join(self.log_pieces(batches, observed))
+
+    def log_pieces(self, batches: Iterable[Batch], observed: int) -> list[bytes]:
+        """The same in pieces."""
         pieces: list[bytes] = []
         for container, some in groupby(batches, attrgetter("container")):
             resource = self._resource(container)
@@ -98,7 +103,7 @@ class Requests:
             scope_logs = key(2, DELIMITED) + varint(size)
             size += len(resource) + len(scope_logs)
             pieces += (key(1, DELIMITED), varint(size), resource, scope_logs, *found)
-        return b"".join(pieces)
+        return gathered(pieces)
 
     def _records(self, batch: Batch, observed: int) -> Iterable[bytes]:
         """The records of a batch, each as a field of a `ScopeLogs`, in pieces."""

@@ -7,7 +7,9 @@ import asyncio
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
-FIRST, PIECE = 2**14, 2**18
+from pipeline.model.pieces import Pieces, in_pieces, size_of, whole
+
+FIRST, MOST = 2**14, 2**18
 """Bytes that are written at once, first and later. The first are copied, behind the headers; of the
 others, only what the socket does not take at once."""
 
@@ -15,24 +17,26 @@ others, only what the socket does not take at once."""
 class Body(Payload):
     """Bytes that aiohttp may write several times, as it does after a connection was lost."""
 
-    _value: bytes
+    _value: Pieces
     _autoclose = True
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Pieces) -> None:
         super().__init__(data)
-        self._size = len(data)
+        self._size = size_of(data)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._value.decode(encoding, errors)
+        return whole(self._value).decode(encoding, errors)
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return self._value
+        return whole(self._value)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Others have a turn between two pieces."""
-        whole, start = memoryview(self._value), FIRST
-        await writer.write(whole[:FIRST])
-        while start < len(whole):
-            await writer.write(whole[start : start + PIECE])
-            start += PIECE
-            await asyncio.sleep(0)
+        most = FIRST
+        for piece in in_pieces(self._value):
+            view, start = memoryview(piece), 0
+            while start < len(piece):
+                await writer.write(view[start : start + most])
+                await asyncio.sleep(0)
+                start += most
+                most = MOST

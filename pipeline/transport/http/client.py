@@ -12,6 +12,7 @@ from yarl import URL
 
 from pipeline.model.component import TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable, untraced
+from pipeline.model.pieces import Pieces, size_of
 from pipeline.transport.http.answers import (
     LARGEST_ANSWER,
     Answer,
@@ -182,7 +183,7 @@ class HttpClient:
     async def post(
         self,
         path: str,
-        body: bytes,
+        body: Pieces,
         headers: Mapping[str, str] | None = None,
         *,
         method: str = "POST",
@@ -222,13 +223,13 @@ class HttpClient:
         body, kind = answer.body[:LONGEST_STATUS], answer.headers.get("Content-Type", "")
         check(answer, "" if 200 <= answer.status < 300 else self._said(body, kind))
 
-    async def _compressed(self, body: bytes) -> bytes:
-        if len(body) < IN_THREAD:
+    async def _compressed(self, body: Pieces) -> bytes:
+        if size_of(body) < IN_THREAD:
             return self._compress(body)
         return await asyncio.to_thread(self._compress, body)
 
     async def _ask(
-        self, method: str, node: URL, path: str, body: bytes | None, headers: Mapping[str, str]
+        self, method: str, node: URL, path: str, body: Pieces | None, headers: Mapping[str, str]
     ) -> Answer:
         """Any answer at all. Raises `Unavailable` where there is none."""
         where = address_of(node)

@@ -14,6 +14,7 @@ import msgspec
 from pipeline.model.component import Duration, Secret, SinkConfig, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
+from pipeline.model.pieces import Pieces, in_pieces, whole
 
 _PRODUCT = f"dockline/{version('dockline')}"
 
@@ -108,12 +109,17 @@ def request_headers(config: HttpOptions, own: Iterable[str]) -> dict[str, str]:
     return headers
 
 
-def compressor(compression: Compression) -> Callable[[bytes], bytes]:
+def compressor(compression: Compression) -> Callable[[Pieces], bytes]:
     """Compresses a whole body. Raises `ConfigError`
     where its package is not installed."""
     if compression == "gzip":
-        return lambda body: zlib.compress(body, 1, wbits=31)
+        return _gzip
     if compression == "zstd":
         zstd = needed("cramjam", "http", 'compression = "zstd"').zstd
-        return lambda body: bytes(zstd.compress(body, 3))
-    return lambda body: body
+        return lambda body: bytes(zstd.compress(whole(body), 3))
+    return whole
+
+
+def _gzip(body: Pieces) -> bytes:
+    stream = zlib.compressobj(1, wbits=31)
+    return b"".join([*map(stream.compress, in_pieces(body)), stream.flush()])

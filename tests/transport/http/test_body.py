@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from pipeline.transport.http.body import FIRST, PIECE, Body
+from pipeline.transport.http.body import FIRST, MOST, Body
 from tests.servers.http_receiver import http_receiver
 from tests.transport.http.opening import opened
 
-SIZES = [0, 1, FIRST, FIRST + 1, FIRST + PIECE, FIRST + PIECE + 1, 5 * PIECE]
+SIZES = [0, 1, FIRST, FIRST + 1, FIRST + MOST, FIRST + MOST + 1, 5 * MOST]
 
 
 async def test_a_body_of_any_size_arrives() -> None:
@@ -38,7 +38,7 @@ class Pieces:
 
 @pytest.mark.parametrize("again", [1, 2])
 async def test_it_is_written_in_pieces_as_often_as_wanted(again: int) -> None:
-    body, to = Body(bytes(FIRST + PIECE + 1)), Pieces()
+    body, to = Body(bytes(FIRST + MOST + 1)), Pieces()
     for _ in range(again):
         await body.write_with_length(to, None)  # type: ignore[arg-type]
-    assert to.sizes == [FIRST, PIECE, 1] * again
+    assert to.sizes == [FIRST, MOST, 1] * again
