@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, ClassVar, Literal
 
@@ -47,6 +47,7 @@ from pipeline.encode.level import LEVELS, UNKNOWN, severities
 from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
 from pipeline.encode.loki.errors import are_others_stored, blamed
 from pipeline.encode.loki.wire import Entry, Json, Protobuf
+from pipeline.encode.protobuf import varint
 from pipeline.expression import compile_template
 from pipeline.model.address_form import AUTH, HTTP, AddressForm
 from pipeline.model.batch import Batch
@@ -54,7 +55,7 @@ from pipeline.model.component import Payload, SinkContext
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
-from pipeline.model.pieces import size_of, whole
+from pipeline.model.pieces import Pieces, in_pieces, size_of
 from pipeline.support.rate_limit import RateLimit
 from pipeline.transport.evidence import Evidence
 from pipeline.transport.http import HttpClient, HttpSinkConfig, OverHttp, Rejected
@@ -119,7 +120,7 @@ class LokiSplitRetry(SplitRetry):
     """A payload of a Loki push request. Entries are only separated if one of them is rejected."""
 
     def __init__(self, encoder: LokiEncoder, batches: Sequence[Batch], evidence: Evidence) -> None:
-        super().__init__(encoder.encode(batches), batches, evidence=evidence)
+        super().__init__(encoder.pieces(batches), batches, evidence=evidence)
         self._encoder = encoder
         self._entries: list[Entry] = []
 
@@ -187,7 +188,7 @@ class Loki(OverHttp[LokiSplitRetry]):
         await payload.data.send(payload, partial(self._post, payload))
 
     async def _post(self, payload: Payload[LokiSplitRetry], part: Part) -> None:
-        body = await self._compressed(whole(part.body)) if self._protobuf else part.body
+        body = await self._compressed(part.body) if self._protobuf else part.body
         compressed = not self._protobuf
         try:
             answer = await self._http.post(PUSH, body, self._headers, compressed=compressed)
@@ -205,10 +206,10 @@ class Loki(OverHttp[LokiSplitRetry]):
                 Rejected(reason, BLOCKED), dict.fromkeys(range(len(part)), reason)
             )
 
-    async def _compressed(self, body: bytes) -> bytes:
-        if len(body) < IN_THREAD:
-            return bytes(self._snappy.compress_raw(body))
-        return bytes(await asyncio.to_thread(self._snappy.compress_raw, body))
+    async def _compressed(self, body: Pieces) -> bytes:
+        if size_of(body) < IN_THREAD:
+            return snappy(self._snappy.compress_raw, body)
+        return await asyncio.to_thread(snappy, self._snappy.compress_raw, body)
 
     def _overflows(self, container: Container) -> None:
         if self._warnings():
@@ -218,6 +219,14 @@ class Loki(OverHttp[LokiSplitRetry]):
                 self._name,
                 container.name,
             )
+
+
+def snappy(compress: Callable[[bytes], bytes], body: Pieces) -> bytes:
+    """A whole block of snappy, of pieces that `compress` makes blocks of: all refer to what stands
+    before in their own block only, so they stand behind each other, without their lengths."""
+    blocks = ((piece, bytes(compress(piece))) for piece in in_pieces(body))
+    bare = (block[len(varint(len(piece))) :] for piece, block in blocks)
+    return b"".join([varint(size_of(body)), *bare])
 
 
 def _labels(config: Config) -> StreamFields:

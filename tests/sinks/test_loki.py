@@ -8,12 +8,15 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import cramjam
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Secret, SinkContext, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
-from pipeline.sinks.loki import Config, Loki
+from pipeline.sinks.loki import Config, Loki, snappy
 from pipeline.testing.builders import batch, container
 from pipeline.testing.sink_kit import SinkKit
 from pipeline.transport.http import AuthConfig
@@ -468,3 +471,10 @@ class TestLokiJson(TestLoki):
     async def sink(self, tenant: VictoriaLogs) -> AsyncIterator[Loki]:
         labels = {"name": "{container.name}", "level": "{level}", "stream": "{stream}"}
         yield store(tenant, encoding="json", labels=labels, line="json")
+
+
+@given(st.lists(st.binary(max_size=200) | st.just(b"abc" * 50_000), max_size=6))
+def test_pieces_become_one_block_of_snappy(pieces: list[bytes]) -> None:
+    block = snappy(cramjam.snappy.compress_raw, pieces)
+    assert bytes(cramjam.snappy.decompress_raw(block)) == b"".join(pieces)
+    assert snappy(cramjam.snappy.compress_raw, b"abc") == bytes(cramjam.snappy.compress_raw(b"abc"))

@@ -30,6 +30,7 @@ from pipeline.encode.loki.wire import Entry, Labels, Rows, Wire
 from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
+from pipeline.model.pieces import gathered
 from pipeline.model.rendered import RENDERED
 from pipeline.model.utf8 import utf8_lines
 
@@ -89,6 +90,10 @@ class LokiEncoder:
 
     def encode(self, batches: Sequence[Batch]) -> bytes:
         """One request with all entries: those of a stream together, in their order."""
+        return b"".join(self.pieces(batches))
+
+    def pieces(self, batches: Sequence[Batch]) -> list[bytes]:
+        """The same in pieces."""
         streams: dict[Labels, list[bytes]] = {}
         for batch in joined(batches):
             if (whole := self._together(batch)) is not None:
@@ -100,7 +105,7 @@ class LokiEncoder:
                     streams.setdefault(one, []).append(entry)
             else:
                 streams.setdefault(labels, []).extend(entries)
-        return self._wire.request(streams)
+        return gathered(self._wire.request(streams))
 
     def entries(self, batches: Sequence[Batch]) -> list[Entry]:
         """The entries of `batches`, in order, each with the labels of its stream: to send some of
@@ -120,7 +125,7 @@ class LokiEncoder:
         streams: dict[Labels, list[bytes]] = {}
         for entry in entries:
             streams.setdefault(entry.labels, []).append(entry.encoded)
-        return self._wire.request(streams)
+        return b"".join(self._wire.request(streams))
 
     def _encode(self, batch: Batch) -> tuple[Labels | list[Labels], list[bytes]]:
         """Entries, and the stream of all or of each."""

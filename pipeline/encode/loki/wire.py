@@ -71,8 +71,8 @@ class Wire(Protocol):
     def together(self, rows: Rows) -> bytes | None:
         """The entries of a stream in one piece. None where they have to be written one by one."""
 
-    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
-        """A whole request, of the entries of each stream."""
+    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> list[bytes]:
+        """A whole request, of the entries of each stream, in pieces."""
 
 
 class Protobuf:
@@ -139,13 +139,13 @@ class Protobuf:
             moments.append(head + n.to_bytes(5, "little"))
         return moments
 
-    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
+    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> list[bytes]:
         pieces: list[bytes] = []
         for labels, entries in streams.items():
             stream = delimited(1, utf8(in_braces(labels)))
             pieces += (self._STREAMS, varint(len(stream) + sum(map(len, entries))), stream)
             pieces += entries
-        return b"".join(pieces)
+        return pieces
 
 
 class Json:
@@ -183,12 +183,12 @@ class Json:
             moments.append(head + one[20:29])
         return moments
 
-    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> bytes:
+    def request(self, streams: Mapping[Labels, Sequence[bytes]]) -> list[bytes]:
         objects = [
             b'{"stream":%b,"values":[%b]}' % (dumps(dict(labels)), b",".join(entries))
             for labels, entries in streams.items()
         ]
-        return b'{"streams":[%b]}' % b",".join(objects)
+        return [b'{"streams":[%b]}' % b",".join(objects)]
 
 
 def in_braces(labels: Labels) -> str:

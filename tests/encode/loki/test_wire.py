@@ -20,7 +20,7 @@ def test_quoting_keeps_a_value_on_one_line_and_inside_its_quotes() -> None:
 
 def test_times_are_texts_in_json_since_its_numbers_lose_digits() -> None:
     entries = Json().entries([b"2026-01-31T23:59:59.123456789Z"], [b"line"], [b""])
-    request = json.loads(Json().request({LABELS: entries}))
+    request = json.loads(b"".join(Json().request({LABELS: entries})))
     assert request["streams"] == [
         {"stream": {"a": "1", "b": "2"}, "values": [["1769903999123456789", "line", {}]]}
     ]
@@ -31,7 +31,7 @@ def test_numbers_of_every_length_are_read_back() -> None:
     times, lines = [b"2026-01-31T23:59:59.000000000Z"] * 6, [b""] * 6
     for wire, read in ((Protobuf(), from_protobuf), (Json(), from_json)):
         entries = wire.entries(times, lines, wire.numbers("n", numbers))
-        (stream,) = read(wire.request({LABELS: entries}))
+        (stream,) = read(b"".join(wire.request({LABELS: entries})))
         assert [int(entry.metadata["n"]) for entry in stream] == numbers
 
 
@@ -41,7 +41,7 @@ def test_long_lines_and_long_metadata_have_long_lengths() -> None:
     entries = wire.entries(
         [b"2026-01-31T23:59:59.000000000Z"], [line], [wire.pairs([("v", value)])]
     )
-    ((entry,),) = from_protobuf(wire.request({LABELS: entries}))
+    ((entry,),) = from_protobuf(b"".join(wire.request({LABELS: entries})))
     assert (entry.line.encode(), entry.metadata) == (line, {"v": value})
 
 
@@ -49,9 +49,13 @@ def test_a_lone_surrogate_is_replaced() -> None:
     for wire, read in ((Protobuf(), from_protobuf), (Json(), from_json)):
         pairs = wire.pairs([("v", "a\udfffb")])
         entries = wire.entries([b"2026-01-31T23:59:59.000000000Z"], [b""], [pairs])
-        ((entry,),) = read(wire.request({LABELS: entries}))
+        ((entry,),) = read(b"".join(wire.request({LABELS: entries})))
         assert entry.metadata == {"v": "a\ufffdb"}
 
 
 def test_no_streams_are_a_request_without_any() -> None:
-    assert from_protobuf(Protobuf().request({})) == from_json(Json().request({})) == []
+    assert (
+        from_protobuf(b"".join(Protobuf().request({})))
+        == from_json(b"".join(Json().request({})))
+        == []
+    )
