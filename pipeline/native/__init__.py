@@ -147,6 +147,18 @@ class Loops(Protocol):
         have more than `longest` bytes, or the front more than 65,535. Returns None if there are not
         as many tails as fronts, or any of them is of another form."""
 
+    def counted(
+        self, literals: tuple[bytes, ...], columns: tuple[Any, ...], texts: bytes, count: int, /
+    ) -> tuple[bytes, list[int]] | None:
+        """Joins literals and columns to rows: first literal, first column's cell, second literal,
+        and so on to the last literal. Returns them, and where each ends.
+
+        `columns`: lists of bytes and numbers, ranges, or bytes in which each cell ends with LF.
+        `texts`: for each column 1 if its cells are written as RESP writes a text, else 0. Returns
+        None if a column has more or fewer than `count` cells, or another type, or if a number is
+        negative or too large.
+        """
+
     def datagrams(
         self, fd: int, datagrams: list[bytes], start: int, stop: int, /
     ) -> tuple[int, int] | None:

@@ -28,6 +28,7 @@ static PyMethodDef methods[] = {
     {"newest", dockline_newest, METH_O, NULL},
     {"epochs", dockline_epochs, METH_O, NULL},
     {"packed", dockline_packed, METH_VARARGS, NULL},
+    {"counted", dockline_counted, METH_VARARGS, NULL},
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
     {"mentions", dockline_mentions, METH_VARARGS, NULL},
     {"cards", dockline_cards, METH_O, NULL},

@@ -31,6 +31,7 @@ PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
 PyObject *dockline_epochs(PyObject *module, PyObject *times);
 PyObject *dockline_packed(PyObject *module, PyObject *arguments);
+PyObject *dockline_counted(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
 PyObject *dockline_mentions(PyObject *module, PyObject *arguments);
 PyObject *dockline_cards(PyObject *module, PyObject *text);

@@ -51,7 +51,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from pipeline.encode.plain_name import plain_name
-from pipeline.encode.redis import RedisEncoder, Trimming
+from pipeline.encode.redis import Commands, RedisEncoder, Trimming
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
@@ -153,7 +153,7 @@ class Config(SinkConfig, frozen=True, kw_only=True):
 class Entries:
     """The data of a payload: its commands, and which of them are still to be sent."""
 
-    commands: list[bytes]
+    commands: Commands
     """One XADD per entry, encoded in RESP."""
     left: Sequence[int]
     """Indexes of the commands that the server has not taken yet, in order."""
@@ -210,7 +210,7 @@ class Redis(Sink[Entries]):
         commands = self._encoder.encode(batches)
         count = len(commands)
         entries = Entries(commands, range(count), [batch for batch in batches if len(batch)])
-        return Payload(entries, count, sum(map(len, commands)))
+        return Payload(entries, count, commands.size)
 
     async def send(self, payload: Payload[Entries]) -> None:
         if (connection := self._connection) is None:
@@ -218,7 +218,7 @@ class Redis(Sink[Entries]):
         sent = payload.data
         while sent.left:
             window = sent.left[: self._config.pipeline]
-            commands = b"".join([sent.commands[index] for index in window])
+            commands = sent.commands.run(window)
             if self._config.replicas:
                 replies = await self._replicated(connection, commands, len(window))
             else:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.encode.redis import RedisEncoder, Trimming
+from pipeline.encode.redis import Commands, RedisEncoder, Trimming
 from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch
 from pipeline.testing.hostile import hostile
 from pipeline.transport.redis.resp import Replies
 
+pytestmark = pytest.mark.usefixtures("either_loops")
 
-def read(commands: list[bytes]) -> list[list[bytes]]:
+
+def read(commands: Commands) -> list[list[bytes]]:
     """The arguments of each: a command is a list of texts, as an answer may be."""
     found = Replies().feed(b"".join(commands))
     assert len(found) == len(commands)
@@ -61,7 +63,7 @@ def test_no_batch_is_too_odd(flat: bool) -> None:
             assert one[3] == b"event.id"
 
 
-def read_large(commands: list[bytes]) -> list[list[bytes]]:
+def read_large(commands: Commands) -> list[list[bytes]]:
     """One by one: some have twenty thousand arguments, more than any answer may have."""
     found = []
     for command in commands:
@@ -75,3 +77,12 @@ def read_large(commands: list[bytes]) -> list[list[bytes]]:
         assert rest == b""
         found.append(arguments)
     return found
+
+
+def test_commands_are_found_by_their_indexes() -> None:
+    commands = RedisEncoder(streams, flat=True).encode([batch("a", "b"), batch(), batch("c", "d")])
+    each = list(commands)
+    assert len(each) == len(commands) == 4
+    assert commands.size == sum(map(len, each))
+    for indexes in (range(4), range(1, 3), [0, 1, 3], [2], []):
+        assert commands.run(indexes) == b"".join([each[index] for index in indexes])
