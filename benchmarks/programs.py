@@ -79,8 +79,11 @@ def dockline(
 def configuration(
     url: str, read: Read, state: str, container: str, routes: str, ports: Sequence[int]
 ) -> str:
-    """Routes that have one sink called `out` have as many as there are ports: `out`, `out1` …"""
+    """Routes that have one sink called `out` have as many as there are ports: `out`, `out1` …
+    A name that ends in `*` stands for all containers whose names begin so."""
     text = CONFIG.format(url=url, read=read, container=container, state=state)
+    if container.endswith("*"):
+        text = text.replace(f'name == "{container}"', f'name.startswith("{container[:-1]}")')
     text += routes.format(port=ports[0])
     for number, port in enumerate(ports[1:], 1):
         text += ROUTES["w1"].format(port=port).replace("out", f"out{number}")

@@ -4,6 +4,8 @@ W1: each line as RFC 5424 over TCP, nothing parsed.
 W2: parse the JSON, keep `status == 200 and duration_ms >= 250`, which is half of the lines, add the
 container's name, and send JSON lines over TCP. What is sent are the parsed fields, without the text
 that they were parsed from, by dockline as by its peers.
+W3: the stages of README's route, then all lines as JSON over TCP, with text and parsed fields.
+W4: the same for the lines of fifty containers of three kinds, at a pace (`mixed`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from benchmarks import checking
 from benchmarks.lines import NAME, is_kept
 from benchmarks.receiver import Receiver
 
-Name = Literal["w1", "w2"]
+Name = Literal["w1", "w2", "w3", "w4"]
 Read = Literal["api", "file"]
 
 CONFIG = """\
@@ -33,7 +35,28 @@ listen = "off"
 [state]
 directory = "{state}"
 """
+_README = """\
+[sinks.out]
+type = "logstash"
+address = "tcp://127.0.0.1:{port}"
+[routes.all]
+stages = [
+  {{ join = "java" }},
+  {{ parse = "auto" }},
+  {{ level = "auto" }},
+  {{ drop = 'path == "/health" and status < 400' }},
+  {{ redact = {{ what = ["email", "card"], keys = ["password"] }} }},
+  {{ count = {count} }},
+]
+to = ["out"]
+""".replace(
+    "{count}",
+    '{{ name = "http_errors", when = "status >= 500", labels = {{ path = "{{path}}" }} }}',
+)
+"""A test holds that these are README's stages."""
 ROUTES = {
+    "w3": _README,
+    "w4": _README,
     "w1": """\
 [sinks.out]
 type = "syslog"
@@ -56,7 +79,7 @@ to = ["out"]
 
 @dataclass(frozen=True)
 class Workload:
-    """One of the two, with so many lines."""
+    """One of the first three, with so many lines."""
 
     name: Name
     lines: int
@@ -64,11 +87,11 @@ class Workload:
     @property
     def expected(self) -> int:
         """Messages that should come."""
-        return self.lines if self.name == "w1" else sum(map(is_kept, range(self.lines)))
+        return sum(map(is_kept, range(self.lines))) if self.name == "w2" else self.lines
 
     def check(self, receiver: Receiver) -> checking.Verdict:
         """What came of it, over all connections of one receiver."""
-        if self.name == "w1":
+        if self.name != "w2":
             return checking.judged(self._came(receiver), range(self.lines))
         wanted = frozenset(filter(is_kept, range(self.lines)))
         return checking.judged(self._came(receiver), wanted)

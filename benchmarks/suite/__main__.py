@@ -27,10 +27,12 @@ from benchmarks.programs import refusal
 from benchmarks.suite import files, goals, machine, peers, plots, readme, report
 from benchmarks.suite.latency import latency
 from benchmarks.suite.many import CONTAINERS, many
-from benchmarks.suite.programs import Dockline, Program, our_version
+from benchmarks.suite.mixed import mixed
+from benchmarks.suite.programs import Dockline, Program, can, our_version
 from benchmarks.suite.turns import throughput
+from benchmarks.workloads import Name
 
-PARTS = ("throughput", "latency", "start", "scrape", "many")
+PARTS = ("throughput", "latency", "start", "scrape", "mixed", "many")
 SHARE = 0.45
 """Of the minutes, after which peers have no further round of W1 and W2."""
 LATENCIES = 3
@@ -110,6 +112,8 @@ class Suite:
             return
         self.part("start", _start)
         self.part("scrape", _scrape)
+        programs = self.programs
+        self.part("mixed", lambda: mixed(programs, in_time=lambda: self.in_time(0.7)))
         self.part("many", self._many)
 
     def _many(self) -> dict[str, Any]:
@@ -127,7 +131,8 @@ def _ours() -> tuple[list[Program], dict[str, str]]:
 
 
 def _about(program: Program) -> dict[str, Any]:
-    texts = {name: program.configuration(name) for name in ("w1", "w2")}
+    names: tuple[Name, ...] = ("w1", "w2", "w3", "w4")
+    texts = {name: program.configuration(name) for name in names if can(program, name)}
     return {"reads": program.read, "version": program.version, "configuration": texts}
 
 

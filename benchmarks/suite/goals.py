@@ -58,16 +58,29 @@ def _to_bare(results: Results) -> float | None:
     return ours / bare if ours and bare else None
 
 
+def _route(results: Results) -> float | None:
+    """Of each round, W3 to W2."""
+    return of_rounds(results, FILES, "w3", "w2")
+
+
+def of_rounds(results: Results, program: str, one: str, other: str) -> float | None:
+    """The CPU of one workload to that of another, median of the rounds in which both did well."""
+    runs = results.get("throughput", {}).get(program, {})
+    pairs = zip(runs.get(one, ()), runs.get(other, ()), strict=False)
+    found = [a["cpu"] / b["cpu"] for a, b in pairs if not a["failed"] + b["failed"]]
+    return statistics.median(found) if found else None
+
+
+def _mixed(results: Results) -> float | None:
+    found = results.get("mixed", {}).get(FILES, {})
+    return None if found.get("failed") else found.get("cpu")
+
+
 def _fan_out(program: str) -> Callable[[Results], float | None]:
     """Of each round, the run with three sinks to that with one."""
 
     def of(results: Results) -> float | None:
-        runs = results.get("throughput", {}).get(program, {})
-        pairs = zip(runs.get("w1", ()), runs.get("fan-out", ()), strict=False)
-        found = [
-            three["cpu"] / one["cpu"] for one, three in pairs if not one["failed"] + three["failed"]
-        ]
-        return statistics.median(found) if found else None
+        return of_rounds(results, program, "fan-out", "w1")
 
     return of
 
@@ -119,6 +132,8 @@ GOALS = (
     Goal("W2 over the API, CPU to `docker logs`", 0.65, _of_runs(API, "w2", "cpu_ratio")),
     Goal("W1 reading files, CPU to `docker logs`", 0.35, _of_runs(FILES, "w1", "cpu_ratio")),
     Goal("W2 reading files, CPU to `docker logs`", 0.50, _of_runs(FILES, "w2", "cpu_ratio")),
+    Goal("W3 (README's route) reading files, CPU to W2", 1.6, _route),
+    Goal("W4 (fifty mixed containers), CPU of a line", 8, _mixed, "{:.1f} µs"),
     Goal("Lines per second over the API, to the best bare reader", 0.95, _to_bare, least=True),
     Goal(
         "W1 reading files, lines per second to `docker logs`", 3.8,

@@ -65,7 +65,7 @@ def attempt(crowd: Crowd, program: Program) -> dict[str, Any]:
 
 def _peer(crowd: Crowd, program: Program) -> dict[str, Any]:
     if program.read == "file":
-        _empty_logs(crowd)
+        empty_logs(crowd)
     with tempfile.TemporaryDirectory() as name, Receiver() as receiver:
         folder = Path(name)
         command = program.prepare(crowd.engine, folder, "w1", [receiver.port], "")  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def _cpu_over(pid: int, seconds: float) -> float:
     return (cpu_of(pid) - before) / (time.perf_counter() - began)
 
 
-def _empty_logs(crowd: Crowd) -> None:
+def empty_logs(crowd: Crowd) -> None:
     """dockerd appends, so it goes on at the beginning."""
     for log in (crowd.folder / "data" / "containers").glob("*/*-json.log*"):
         if log.suffix == ".log":

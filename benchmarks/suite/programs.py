@@ -48,6 +48,15 @@ class Program(Protocol):
         """Writes what it needs to `folder`; the command that reads the container `of`."""
 
 
+def can(program: Program, workload: Name) -> bool:
+    """Whether there is a configuration of it for that workload."""
+    try:
+        program.configuration(workload)
+    except (OSError, LookupError):
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Dockline:
     """The agent, in one way of reading."""

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.suite.goals import API, FILES, GOALS, Goal, Results, median
+from benchmarks.suite.goals import API, FILES, GOALS, Goal, Results, median, of_rounds
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -89,6 +89,39 @@ def _faults(runs: dict[str, list[dict[str, Any]]]) -> str:
             if said != "none":
                 found.append(f"{workload.upper()}: {said}")
     return "; ".join(dict.fromkeys(found)).replace("|", "\\|") or "none"
+
+
+def route_table(results: Results) -> str:
+    """W3 and W4: what README's route costs. Empty if neither was measured."""
+    mixed, rows = results.get("mixed", {}), []
+    for name in results["programs"]:
+        w3, w2 = (median(results, name, one, "cpu") for one in ("w3", "w2"))
+        w4 = mixed.get(name, {})
+        if w3 is None and not w4:
+            continue
+        ratio = of_rounds(results, name, "w3", "w2")
+        runs = results.get("throughput", {}).get(name, {}).get("w3", ())
+        faults = [run["failed"] or run["faults"] for run in runs] + [_mixed_fault(w4)]
+        said = "; ".join(dict.fromkeys(one[:100] for one in faults if one != "none"))
+        rows.append(
+            [
+                f"**{name}**" if name in (API, FILES) else name,
+                _number(_per_million(results, w3)), _number(ratio if w2 else None),
+                _thousands(median(results, name, "w3", "rate")),
+                _number(w4.get("cpu")), f"{w4['share']:.1%}" if "share" in w4 else "–",
+                said.replace("|", "\\|") or "none",
+            ]
+        )  # fmt: skip
+    head = [
+        "", "W3 CPU s", "to W2", "k lines/s", "W4 µs of CPU a line", "CPU of a core",
+        "lost, or not hidden",
+    ]  # fmt: skip
+    return table(head, rows) if rows else ""
+
+
+def _mixed_fault(w4: dict[str, Any]) -> str:
+    fault = w4.get("failed") or w4.get("faults", "none")
+    return "none" if fault == "none" else f"W4: {fault}"
 
 
 def latency_table(results: Results) -> str:
@@ -188,7 +221,9 @@ def full(results: Sequence[Results]) -> str:
         "`make bench` wrote this, from `full-*.json` beside it, where every single run is, and "
         "each program's configuration. W1: each line as RFC 5424 over TCP, nothing parsed. W2: "
         "parse the JSON, keep `status == 200 and duration_ms >= 250`, half of the lines, add the "
-        "container's name, JSON lines over TCP. CPU seconds are the operating system's, per "
+        "container's name, JSON lines over TCP. W3: the stages of README's route, and all lines "
+        "with their fields as JSON over TCP. W4: the same for fifty containers of three kinds that "
+        "log 6,000 lines a second together. CPU seconds are the operating system's, per "
         "million lines; lines per second are those while lines arrive. All in turns, medians; a "
         "ratio is to the `docker logs` that ran just before.",
         "## Goals",
@@ -201,6 +236,7 @@ def full(results: Sequence[Results]) -> str:
             about(one),
             *(["![CPU and lines per second](full-peers.png)"] if one is results[0] else []),
             peer_table(one) if "throughput" in one else "W1 and W2 were left out.",
+            *(["README's route:", route] if (route := route_table(one)) else []),
             "One container of 10,000 lines a second, from Docker's time to the receiver:",
             latency_table(one),
             "Many containers; when they talk, each logs 200 lines a second:",

@@ -1,4 +1,5 @@
-"""W1 and W2 for every program, in turns: what a noisy minute does, it does to all of them.
+"""W1 and W2 for every program, and W3 for those that read files, in turns: what a noisy minute
+does, it does to all of them.
 
 In each round `docker logs` runs before each way of dockline, and before the peers; a ratio is that
 of a run to the `docker logs` before it. Every second round goes backwards.
@@ -13,8 +14,8 @@ from typing import Any
 from benchmarks import bare
 from benchmarks.measured import Measured, progress
 from benchmarks.programs import bare_reader, docker_logs
-from benchmarks.suite.programs import Dockline, Program, run
-from benchmarks.workloads import Workload
+from benchmarks.suite.programs import Dockline, Program, can, run
+from benchmarks.workloads import Name, Workload
 from pipeline.testing.private_engine import PrivateEngine
 
 DOCKER_LOGS, BARE = "docker logs", "bare reader"
@@ -33,7 +34,7 @@ def throughput(
     thorough: bool = True,
     in_time: Callable[[], bool] = lambda: True,
 ) -> Runs:
-    """`thorough` has bare readers and fan-out too. Peers have no further round once it is not
+    """`thorough` has W3, bare readers and fan-out too. Peers have no further round once it is not
     `in_time`."""
     runs: Runs = {}
     for turn in range(rounds):
@@ -45,7 +46,9 @@ def throughput(
             if ours or base is None:
                 base = docker_logs(engine, lines)
                 _keep(runs, DOCKER_LOGS, "read", base, None)
-            _both(engine, program, lines, base, runs)
+            for name in _workloads(program, thorough):
+                measured = attempt(engine, program, Workload(name, lines))
+                _keep(runs, program.name, name, measured, base)
             if ours and thorough:
                 three = attempt(engine, program, Workload("w1", lines), sinks=FAN_OUT)
                 _keep(runs, program.name, "fan-out", three, base)
@@ -56,9 +59,11 @@ def throughput(
     return runs
 
 
-def _both(engine: PrivateEngine, program: Program, lines: int, base: Measured, runs: Runs) -> None:
-    for workload in (Workload("w1", lines), Workload("w2", lines)):
-        _keep(runs, program.name, workload.name, attempt(engine, program, workload), base)
+def _workloads(program: Program, thorough: bool) -> list[Name]:
+    names: tuple[Name, ...] = ("w1", "w2", "w3") if thorough else ("w1", "w2")
+    if program.read != "file":
+        names = names[:2]
+    return [name for name in names if can(program, name)]
 
 
 def attempt(

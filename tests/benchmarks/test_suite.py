@@ -11,7 +11,7 @@ import pytest
 from benchmarks.suite import curves, files, plots, readme, report
 from benchmarks.suite.goals import API, FILES, GOALS, best_bare
 
-STEPS = ("w1", "w2", "fan-out")
+STEPS = ("w1", "w2", "w3", "fan-out")
 
 
 def made(cpu: float, ratio: float, rate: float, **changed: Any) -> dict[str, Any]:
@@ -54,6 +54,10 @@ def results(**changed: Any) -> dict[str, Any]:
         },
         "start": {"ready": 0.4, "ready_cpu": 0.3, "import": 0.2, "import_cpu": 0.2},
         "scrape": {"p99": 100.0, "stall": 10.0},
+        "mixed": {
+            FILES: {"cpu": 7.5, "share": 0.045, "faults": "none"},
+            "rsyslog imdocker": {"cpu": 9.0, "share": 0.06, "faults": "3 secrets came"},
+        },
         "many": {
             "containers": 500, "cpu_idle": 0.005, "cpu_stats": 0.04,
             "kib_idle": 20.0, "kib_stats": 30.0, "attached": 3.0,
@@ -114,6 +118,21 @@ def test_what_a_peer_loses_and_who_was_left_out_stands_in_the_table() -> None:
 def test_a_peer_that_could_not_do_it_has_the_reason_in_its_row() -> None:
     assert row(report.latency_table(results()), "rsyslog imdocker")[-1] == "nothing came"
     assert row(report.many_table(results()), "rsyslog imdocker")[-1] == "0 of 501 attached"
+
+
+def test_the_route_of_the_readme_has_a_table_of_its_own() -> None:
+    text = report.route_table(results())
+    assert row(text, "**dockline, files**")[1:] == ["1.00", "1.00", "1,000", "7.50", "4.5%", "none"]
+    assert row(text, "rsyslog imdocker")[-1] == "W4: 3 secrets came"
+    assert report.route_table(results(mixed={}, throughput={})) == ""
+
+
+def test_the_readme_tells_the_route_once_it_was_measured() -> None:
+    told = readme.figures([results()])
+    assert row(told, "**dockline, files**")[6:8] == ["1.00", "7.5"]
+    before = readme.figures([results(mixed={})])
+    assert "W3" not in before
+    assert len(row(before, "**dockline, files**")) == len(row(told, "**dockline, files**")) - 2
 
 
 def test_each_run_has_a_part_of_the_report() -> None:
