@@ -32,6 +32,7 @@ KEYS = ("level", "log.level", "severity", "lvl", "levelname", "@l")
 """Fields that are asked, in this order; an object `log` with a `level` in it comes last."""
 
 _TELLING: Final = (*KEYS, "log")
+_TOLD: Final = frozenset(_TELLING)
 
 WORDS: Final = {
     0: "emergency emerg panic",
@@ -97,6 +98,8 @@ def at_least(least: int) -> dict[Any, bool]:
 
 def _search(entry: dict[str, Any]) -> int:
     """What `KEYS` say, for an entry whose `level` is not one of the usual spellings."""
+    if _TOLD.isdisjoint(entry):
+        return UNKNOWN
     log = entry.get("log")
     nested = log.get("level") if isinstance(log, dict) else None
     for value in (*map(entry.get, KEYS), nested):

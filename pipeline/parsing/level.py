@@ -4,9 +4,10 @@ capitals, in its first 128 bytes; or because it is a stack trace. The stage `lev
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from pipeline import native
 from pipeline.encode.level import UNKNOWN, WORDS, severity_of
 
 _HEAD: Final = 128
@@ -66,11 +67,39 @@ class LevelInText:
             found = self._inside.search(head, found.start() + 1)
         return UNKNOWN
 
+    def of_each(self, lines: Sequence[bytes]) -> list[int]:
+        """The severity that each message tells. If none of them has a word or a sign of a level,
+        as in access logs, one look at all says so."""
+        if self._own or self._may_tell(lines):
+            return [self(line) for line in lines]
+        return [UNKNOWN] * len(lines)
+
+    def _may_tell(self, lines: Sequence[bytes]) -> bool:
+        heads = [line[:_HEAD] for line in lines]
+        if not _BEGINNINGS.isdisjoint([head[:1] for head in heads]):
+            return True
+        if any(_NEWLINE in line for line in lines):
+            return True
+        joined = b"\n".join(heads)
+        return _ESCAPE in joined or native.mentions(joined, _SIGNS)
+
     def _severity(self, word: str) -> int:
         own = self._own.get(word.strip().lower()) if self._own else None
         return severity_of(word) if own is None else own
 
 
+_BEGINNINGS: Final = frozenset((b"<", b"I", b"W", b"E", b"F"))
+"""First bytes of a message that begins with a priority, or as klog writes it."""
+_ALL_WORDS: Final = [word for some in WORDS.values() for word in some.split()]
+_SIGNS: Final = (
+    *(b"info", b"error", b"warn", b"debug"),  # the usual ones first
+    *(word.encode() for word in _ALL_WORDS if len(word) > 2),
+    *(b"[" + word.encode() for word in _ALL_WORDS if len(word) < 3),
+    *(b"[" + space for space in (b" ", b"\t", b"\r", b"\v", b"\f")),
+    *(b"level", b"lvl", b"severity", b"traceback (", b"exception"),
+)
+"""One of these, in either case, is in each message of one line that tells a level, unless it begins
+as above."""
 _WORD: Final = frozenset(bytes([byte]) for byte in range(128) if chr(byte).isalnum() or byte == 95)
 _WITHIN: Final = _WORD | {b".", b"=", b"/", b"-"}
 """Bytes before a key or a word in capitals that make it a part of another word."""

@@ -87,8 +87,11 @@ class Stage(component.Stage):
             return batch
         found = self._from_fields(batch)
         if self._asks_text and not batch.bare and UNKNOWN in found:
-            pairs = zip(found, batch.lines, strict=True)
-            found = [self._in_text(line) if one == UNKNOWN else one for one, line in pairs]
+            found = list(found)
+            places = [place for place, one in enumerate(found) if one == UNKNOWN]
+            told = self._in_text.of_each([batch.lines[place] for place in places])
+            for place, one in zip(places, told, strict=True):
+                found[place] = one
         if self._default != UNKNOWN:
             found = [self._default if one == UNKNOWN else one for one in found]
         return _set(batch, found)
