@@ -16,6 +16,8 @@ import msgpack
 
 LARGEST = 1 << 28
 """Bytes of a message of the forward protocol."""
+CHUNK = b"\xa5chunk"
+"""The name of an option that each of its messages has."""
 
 
 class Conversation(Protocol):
@@ -33,17 +35,39 @@ class Silent:
 
 
 class Forward:
-    """The forward protocol, in packed chunks that want an acknowledgement."""
+    """The forward protocol, in chunks that want an acknowledgement, packed or as arrays."""
 
     def __init__(self) -> None:
-        self._unpacker = msgpack.Unpacker(raw=True, max_buffer_size=LARGEST)
+        self._data = b""
+        self._pieces: list[bytes] = []
+        self._end = b""
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
-        self._unpacker.feed(data)
-        for _, entries, options in self._unpacker:
-            packed = options.get(b"compressed") == b"gzip"
-            answer = msgpack.packb({"ack": options[b"chunk"].decode()})
-            yield gzip.decompress(entries) if packed else entries, answer
+        self._pieces.append(data)
+        seam, self._end = self._end + data[: len(CHUNK)], data[-len(CHUNK) :]
+        if CHUNK not in data and CHUNK not in seam and len(data) > len(CHUNK):
+            return  # the options are what a message ends with
+        self._data, self._pieces = self._data + b"".join(self._pieces), []
+        while message := self._message():
+            yield message
+
+    def _message(self) -> tuple[bytes, bytes] | None:
+        """The next one and its answer, if it is whole. Its entries are skipped, not made."""
+        unpacker = msgpack.Unpacker(max_buffer_size=LARGEST)
+        unpacker.feed(self._data)
+        try:
+            unpacker.read_array_header()
+            unpacker.skip()
+            start = unpacker.tell()
+            unpacker.skip()
+            end = unpacker.tell()
+            options = unpacker.unpack()
+        except msgpack.OutOfData:
+            return None
+        entries, self._data = self._data[start:end], self._data[unpacker.tell() :]
+        if options.get("compressed") == "gzip":
+            entries = gzip.decompress(msgpack.unpackb(entries))
+        return entries, msgpack.packb({"ack": options["chunk"]})
 
 
 class Http:

@@ -78,13 +78,16 @@ def test_a_request_without_a_length_is_not_taken_for_an_empty_one() -> None:
         said(Http(), b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 
 
-@pytest.mark.parametrize("size", [3, 1 << 20])
+@pytest.mark.parametrize("size", [1, 3, 8, 1 << 20])
 def test_each_chunk_is_acknowledged_by_its_name(size: int) -> None:
     plain = msgpack.packb(["tag", b"entries", {"chunk": "a"}])
     packed = msgpack.packb(["tag", gzip.compress(b"more"), {"compressed": "gzip", "chunk": "b"}])
-    found = said(Forward(), plain + packed, size)
-    assert [entries for entries, _ in found] == [b"entries", b"more"]
-    assert [msgpack.unpackb(answer) for _, answer in found] == [{"ack": "a"}, {"ack": "b"}]
+    array = msgpack.packb(["tag", [[0, {"log": "text"}], [1, {}]], {"size": 2, "chunk": "c"}])
+    found = said(Forward(), plain + packed + array, size)
+    entries = [one for one, _ in found]
+    assert entries[1] == b"more"
+    assert [msgpack.unpackb(entries[0]), msgpack.unpackb(entries[2])[1]] == [b"entries", [1, {}]]
+    assert [msgpack.unpackb(answer) for _, answer in found] == [{"ack": one} for one in "abc"]
 
 
 def test_nothing_is_answered_where_nobody_listens_for_it() -> None:
