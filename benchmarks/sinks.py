@@ -1,7 +1,7 @@
 """What each sink costs: by itself, and as the end of a whole agent, beside its peers.
 
     python -m benchmarks.sinks [--table alone whole] [--lines 1000000] [--runs 3]
-                               [--only redis,elasticsearch] [--write]
+                               [--only redis,elasticsearch] [--minutes 15] [--write]
 
 `alone`: lines of 142 bytes of JSON, not parsed, go through a sink's own buffer and delivery to a
 real server or to a receiver that throws away what it gets (`destinations`), over the loopback. Each
@@ -11,9 +11,9 @@ the first line on until the destination has the last one is what the operating s
 `whole`: dockline and each peer whose program is given by its path (`PEER_FLUENT_BIT`,
 `PEER_VECTOR`) read a container's file and send it (`whole`).
 
-All ways take turns, every second round backwards; the medians are written. `--only` has names of
-ways, or of sinks. `--write` keeps the figures in results/, of a table that is not measured those
-that are there.
+All ways take turns, every second round backwards; the medians are written. `whole` begins no way a
+second or third time after `--minutes`. `--only` has names of ways, or of sinks. `--write` keeps the
+figures in results/, and those that are there of a table that is not measured.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from benchmarks.suite import machine as whole_machine
 from benchmarks.suite.peers import given
 from benchmarks.suite.programs import our_version
 from benchmarks.whole import OURS, measure
-from benchmarks.whole_ways import WHOLE_WAYS
+from benchmarks.whole_ways import WHOLE_WAYS, WholeWay
 from pipeline.model import registry
 
 RESULTS = Path(__file__).parent / "results"
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--table", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=15, help="of `whole`; fewer runs then")
     parser.add_argument("--only", default="", help="names of ways or sinks, with commas")
     parser.add_argument("--write", action="store_true", help="keep the figures in results/")
     arguments = parser.parse_args()
@@ -62,18 +64,19 @@ def main() -> None:
         parser.error(f"no such way or sink: {', '.join(sorted(unknown))}")
     file = RESULTS / "sinks.json"
     figures: dict[str, Any] = json.loads(file.read_text()) if arguments.write else {}
-    if "alone" in arguments.table:
-        figures |= _alone(only, arguments.lines, arguments.runs)
-    if "whole" in arguments.table:
-        figures["whole"] = _whole(only, arguments.lines, arguments.runs)
+    alone = [way for way in WAYS if not only or {way.name, way.kind} & only]
+    if alone and "alone" in arguments.table:
+        figures |= _alone(alone, arguments.lines, arguments.runs)
+    whole = [way for way in WHOLE_WAYS if not only or {way.slug, way.sink} & only]
+    if whole and "whole" in arguments.table:
+        figures["whole"] = _whole(whole, arguments)
     print(text := page(figures))
     if arguments.write:
         (RESULTS / "sinks.md").write_text(text)
         file.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _alone(only: set[str], lines: int, turns: int) -> dict[str, Any]:
-    ways = [way for way in WAYS if not only or {way.name, way.kind} & only]
+def _alone(ways: Sequence[Way], lines: int, turns: int) -> dict[str, Any]:
     runs: dict[str, list[dict[str, Any]]] = {way.name: [] for way in ways}
     for turn in range(turns):
         for way in ways[:: -1 if turn % 2 else 1]:
@@ -83,18 +86,20 @@ def _alone(only: set[str], lines: int, turns: int) -> dict[str, Any]:
     return {"lines": lines, "machine": machine(), "ways": runs}
 
 
-def _whole(only: set[str], lines: int, turns: int) -> dict[str, Any]:
-    ways = [way for way in WHOLE_WAYS if not only or {way.slug, way.sink} & only]
+def _whole(ways: Sequence[WholeWay], arguments: argparse.Namespace) -> dict[str, Any]:
+    until = time.monotonic() + arguments.minutes * 60
     peers, absent = given(*(way.slug for way in WHOLE_WAYS))
     on = whole_machine.described()
     return {
-        "lines": lines,
+        "lines": arguments.lines,
         "length": LENGTH,
         "machine": f"{on['cores']} cores of {on['processor']}, {on['memory_gib']} GiB, "
         f"{on['system']}, Linux {on['kernel']}",
         "programs": {OURS: our_version(), **{peer.name: peer.version for peer in peers}},
         "absent": absent,
-        "runs": measure(ways, peers, lines, turns),
+        "runs": measure(
+            ways, peers, arguments.lines, arguments.runs, lambda: time.monotonic() < until
+        ),
     }
 
 

@@ -96,20 +96,21 @@ def measure(
     peers: Sequence[Peer],
     lines: int,
     turns: int,
-    keep: Callable[[Runs], None] = lambda _: None,
+    in_time: Callable[[], bool] = lambda: True,
 ) -> Runs:
-    """All ways take turns, and in each the programs; every second round goes backwards. `keep` has
-    what there is after each round."""
+    """All ways take turns, and in each the programs; every second round goes backwards. After the
+    first round, no way begins that is not `in_time`."""
     agents: list[Agent] = [Ours(our_version()), *map(Theirs, peers)]
     runs: Runs = {way.slug: {agent.name: [] for agent in agents} for way in ways}
     with engine_with_lines(lines) as engine:
         for turn in range(turns):
             for way in ways[:: -1 if turn % 2 else 1]:
+                if turn and not in_time():
+                    return runs
                 for agent in agents[:: -1 if turn % 2 else 1]:
                     one = attempt(agent, engine, way, lines)
                     runs[way.slug][agent.name].append(one)
                     progress(f"{turn + 1} {way.slug}, {agent.name}: {one}")
-            keep(runs)
     return runs
 
 

@@ -17,11 +17,12 @@ def report(found: Mapping[str, Any]) -> str:
     """`found`: the figures as `benchmarks.sinks` keeps them."""
     runs: Runs = found["runs"]
     others = [name for name in found["programs"] if name != OURS]
-    turns = max(len(each) for programs in runs.values() for each in programs.values())
+    counts = [len(each) for programs in runs.values() for each in programs.values()]
+    turns, fewer = max(counts), "" if len({*counts}) == 1 else f", of some rows of {min(counts)}"
     versions = "; ".join(f"{name}: {version}" for name, version in found["programs"].items())
     parts = [
         f"`python -m benchmarks.sinks --table whole`: {found['lines']:,} lines of "
-        f"{found['length']} bytes, {found['machine']}, medians of {turns}. {versions}.",
+        f"{found['length']} bytes, {found['machine']}, medians of {turns}{fewer}. {versions}.",
         "One container's json-file log, read from its beginning to a receiver that answers as the "
         "real destination does, on the loopback. CPU is user and system time of the whole process, "
         "its start included; lines per second are those while lines arrive. Programs run in turns. "

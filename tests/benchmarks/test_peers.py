@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from benchmarks.lines import engine_with_lines
 from benchmarks.suite import peers
-from benchmarks.suite.peers import Peer
+from benchmarks.suite.peers import CONFIGS, Peer
+from benchmarks.suite.programs import run
+from benchmarks.workloads import Workload
+
+LINES = 2000
 
 
 @pytest.mark.parametrize("suffix", ["conf", "yaml"])
@@ -43,3 +50,26 @@ def test_a_program_that_is_given_by_its_path_is_a_peer(
     assert (peer.name, peer.version) == ("Fluent Bit", "Fluent Bit v1.2.3")
     assert peer.command[0] == str(program)
     assert absent == {"Vector": "`PEER_VECTOR` was not set"}
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_what_is_written_as_yaml_is_yaml_and_has_nothing_that_a_run_does_not_fill_in(
+    file: Path,
+) -> None:
+    text = file.read_text()
+    assert set(re.findall(r"@([A-Z]+)@", text)) <= {"FOLDER", "PORT", "CONTAINERS"}
+    assert yaml.safe_load(text.replace("@PORT@", "1"))["pipeline"].keys() >= {"inputs", "outputs"}
+
+
+@pytest.mark.engine
+def test_a_peer_that_is_given_does_w1_and_w2_whole() -> None:
+    given, absent = peers.given("w1", "w2")
+    if not given:
+        pytest.skip("; ".join(absent.values()))
+    with engine_with_lines(LINES) as engine:
+        for peer in given:
+            for workload in (Workload("w1", LINES), Workload("w2", LINES)):
+                found = run(peer, engine, workload)
+                assert not found.failed
+                assert found.came == workload.expected
+                assert "lost" not in found.faults
