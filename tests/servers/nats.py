@@ -87,7 +87,7 @@ class NatsServer(Daemon):
     def start(self) -> None:
         """Returns when its streams are there again."""
         super().start()
-        eventually("nats-server has read its streams", self._healthy)
+        eventually("nats-server has read its streams", self.healthy)
 
     def stop(self) -> None:
         """Politely. A server with clients takes its time; one that takes too long is killed."""
@@ -127,7 +127,8 @@ class NatsServer(Daemon):
         found = self.stream(stream) or {}
         return found.get("consumer_detail") or []
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
+        """Whether it has read its streams, and has a leader if it is one of a cluster."""
         try:
             return self.look("healthz").get("status") == "ok"
         except OSError:

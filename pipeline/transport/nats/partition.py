@@ -64,6 +64,8 @@ class Partition:
         self._in_flight = in_flight
         self._size = size
         self._claimed = claimed
+        self._reading = True
+        """Whether messages that come are to be taken."""
         self._came = False
         """Whether a message has come since the consumer was looked at."""
         self._came_again = False
@@ -101,13 +103,16 @@ class Partition:
         `Unavailable`."""
         await self._puller.open()
         while self.wanted:
+            self._reading = True
             while self.wanted:
                 try:
                     await self._read()
                 except Interrupted as why:
                     self._durables.interrupted(str(why))
-                    await self._unacknowledged.give_back(self.number)
+                    await self._give_back()
                     await asyncio.sleep(AGAIN)
+            self._reading = False
+            await self._give_back()
             await self._unacknowledged.none(self.number)
         self.standing_by = True
         await self.release()
@@ -160,9 +165,16 @@ class Partition:
         return brought
 
     def _note(self, delivered: Delivered) -> bool:
+        if not self._reading:  # too late: it comes again, to whoever reads then
+            return False
         self._came = True
         self._came_again = self._came_again or delivered.attempts > 1
         return self._unacknowledged.came(delivered, self.number)
+
+    async def _give_back(self) -> None:
+        """Has the server deliver again what was not placed."""
+        self._puller.drop()
+        await self._unacknowledged.give_back(self.number)
 
     async def _gather(self) -> list[Delivered]:
         """The first messages since the consumer is pinned to us, in order: all that was delivered
@@ -177,7 +189,7 @@ class Partition:
         self._came = False
         await self._find(found)
         if not self.wanted:
-            await self._unacknowledged.give_back(self.number)
+            await self._give_back()
             return []
         return sorted(found, key=lambda one: one.sequence)
 

@@ -165,6 +165,10 @@ class Puller:
                 return None
         return self._waiting.popleft()
 
+    def drop(self) -> None:
+        """Forgets what has come and was not given by `next`."""
+        self._waiting.clear()
+
     async def close(self) -> None:
         """Hears nothing more. Raises `Unavailable` where the connection is lost."""
         await self._nats.unsubscribe(self._subscription)
@@ -199,9 +203,12 @@ class Puller:
         self._news.set()
 
     def _end(self, headers: dict[str, str]) -> None:
-        """The server says that a pull is over, and why."""
+        """The server says that a pull is over, and why. Messages of it may come after that: those
+        of a cluster wait for the other servers."""
         status, why = headers.get("Status", ""), headers.get("Description", "")
-        self._left = 0
+        undelivered = headers.get("Nats-Pending-Messages", "")
+        self._left -= int(undelivered) if undelivered.isdecimal() else self._left
+        self._left = max(0, self._left)
         text = why.lower()
         if status == "503":  # which it also says of one that it is just making
             now = asyncio.get_running_loop().time()
