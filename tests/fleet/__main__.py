@@ -1,4 +1,4 @@
-"""`python -m tests.fleet`: 0 when every line came to the store, else 1. Prints a table.
+"""`python -m tests.fleet --queue nats`: 0 when every line came, in order, else 1. Prints tables.
 
 A run that failed leaves its folder, and says where.
 """
@@ -13,12 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.testing.private_engine import why_not
+from pipeline.testing.private_engine import why_not as why_no_engine
 from tests.fleet.course import run
+from tests.fleet.queues import QUEUES, why_not
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
+    parser.add_argument("--queue", choices=sorted(QUEUES), default="nats")
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument(
         "--burst", type=int, default=300, metavar="LINES",
@@ -30,7 +32,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="leave the folder of a good run, too")
     arguments = parser.parse_args()
-    if reason := why_not():
+    if reason := why_no_engine() or why_not(arguments.queue):
         _say(f"fleet: {reason}")
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,8 +42,9 @@ def main() -> int:
     good = False
     try:
         outcome = run(
-            folder, arguments.lines, burst=arguments.burst, patience=arguments.patience, say=_say
-        )
+            folder, QUEUES[arguments.queue](folder), arguments.lines,
+            burst=arguments.burst, patience=arguments.patience, say=_say,
+        )  # fmt: skip
         good = outcome.good
         print(f"\n{outcome.table()}\n")
         odd = "; ".join(outcome.odd())

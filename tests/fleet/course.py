@@ -1,18 +1,18 @@
-"""One course of events: lines flow, three things are killed in turn, and all lines are counted."""
+"""One course of events: lines flow, things are killed and added in turn, and lines are counted."""
 
 from __future__ import annotations
 
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.testing.agent_process import AgentProcess
 from tests.fleet.fleet import HOSTS, Fleet, fleet
-from tests.fleet.stored import NOTHING, Stored, missing
-from tests.servers.nats import NatsServer
+from tests.fleet.outcome import Moment, Order, Outcome
+from tests.fleet.queues.queue import Queue
+from tests.fleet.stored import missing
 
 Seen = TypeVar("Seen")
 
@@ -20,149 +20,115 @@ AWAY = 3.0
 """Seconds that what was killed is not there."""
 
 
-@dataclass
-class Kill:
-    """`kill -9` of something, and when it was back."""
-
-    what: str
-    stored: int
-    """Rows in the store at that moment."""
-    in_queue: int
-    """Messages of the stream."""
-    away: float = 0.0
-
-
-@dataclass
-class Outcome:
-    """What came of it."""
-
-    written: dict[str, int]
-    names: dict[str, str]
-    stored: dict[str, Stored]
-    kills: list[Kill]
-    seconds: float
-    """From the first line written until all were in the store, or none came any more."""
-    exits: list[int] = field(default_factory=list)
-    left_in_queue: int = 0
-    """Messages that a hub was still to have, or to acknowledge."""
-
-    @property
-    def missing(self) -> int:
-        return missing(self.stored, self.written)
-
-    @property
-    def repeated(self) -> int:
-        return sum(one.repeated for one in self.stored.values())
-
-    @property
-    def good(self) -> bool:
-        """Every line is there, nobody else's are, and all that ran has ended in good order."""
-        return not self.odd()
-
-    def odd(self) -> list[str]:
-        """What is not as it should be."""
-        found = {
-            f"{self.missing:,} lines are missing": self.missing,
-            "the store has lines of other containers": self.stored.keys() - self.written.keys(),
-            f"agents and hubs have ended with {self.exits}": any(self.exits),
-            f"{self.left_in_queue:,} messages were not acknowledged": self.left_in_queue,
-        }
-        return [what for what, holds in found.items() if holds]
-
-    def table(self) -> str:
-        """For people."""
-        lines = sum(self.written.values())
-        rows = [
-            f"{lines:,} lines of {len(self.written)} containers on {HOSTS} hosts, in the store "
-            f"after {self.seconds:.0f} s ({lines / self.seconds:,.0f} lines/s)",
-            "",
-            "| killed | when the store had | messages in the queue | away |",
-            "|---|---|---|---|",
-        ]
-        rows += [
-            f"| {one.what} | {one.stored:,} | {one.in_queue:,} | {one.away:.1f} s |"
-            for one in self.kills
-        ]
-        rows += [
-            "",
-            "| host | written | in the store | missing | repeated |",
-            "|---|---|---|---|---|",
-        ]
-        for host in sorted({name.partition("-")[0] for name in self.names.values()}):
-            ids = [it for it, name in self.names.items() if name.startswith(f"{host}-")]
-            rows.append(self._row(host, ids))
-        rows.append(self._row("all", list(self.names)))
-        return "\n".join(rows)
-
-    def _row(self, host: str, ids: list[str]) -> str:
-        there = [self.stored.get(one, NOTHING) for one in ids]
-        written = sum(self.written[one] for one in ids)
-        gone = sum(one.missing(self.written[it]) for it, one in zip(ids, there, strict=True))
-        repeated = sum(one.repeated for one in there)
-        unique = sum(one.numbers for one in there)
-        return f"| {host} | {written:,} | {unique:,} | {gone:,} | {repeated:,} |"
-
-
 def run(
-    folder: Path, lines: int, *, burst: int, patience: float, say: Callable[[str], object] = print
+    folder: Path,
+    queue: Queue,
+    lines: int,
+    *,
+    burst: int,
+    patience: float,
+    say: Callable[[str], object] = print,
 ) -> Outcome:
-    """Kills a hub at a fifth of the lines, an agent at two fifths and NATS at three fifths. Gives
-    up when for `patience` seconds nothing more has come to the store."""
-    with fleet(folder) as it:
-        say(f"{HOSTS} engines with an agent each, NATS, {len(it.hubs)} hubs and VictoriaLogs run")
+    """Each thing happens after another sixth of the lines, and when all containers' lines come
+    again after what happened before. Gives up when for `patience` seconds nothing more has come."""
+    with fleet(folder, queue) as it:
+        course = Course(it, lines, patience, say)
+        say(f"{HOSTS} engines with an agent each, {queue.version}, {len(it.hubs)} hubs and "
+            "VictoriaLogs run")  # fmt: skip
         it.write(lines, burst)
         began = time.monotonic()
         say(f"{len(it.written)} containers write {lines:,} lines")
-        kills = []
-        for fifths, (what, one) in enumerate(
-            [("a hub", it.hubs[0]), ("an agent", it.agents[0]), ("NATS", it.nats)], 1
-        ):
-            _until_stored(it, lines * fifths // 5, patience)
-            kill = _kill(it, what, one)
-            say(f"{what} was killed when {kill.stored:,} lines were stored, and is back")
-            kills.append(kill)
-        _settled(it, patience)
+        course.happens("a hub is killed", lambda: _away(it.hubs[0]))
+        course.happens("a hub more", it.more_hubs)
+        course.happens("an agent is killed", lambda: _away(it.agents[0]))
+        course.happens(f"{queue.name} is killed", lambda: _away(queue))
+        course.happens("a hub is stopped", lambda: it.stop_hub(1))
+        course.settled()
         seconds = time.monotonic() - began
-        _until_acknowledged(it, patience)
-        there = it.stored()
-        exits = it.stop()
-        return Outcome(it.written, it.names, there, kills, seconds, exits, _left(it))
+        course.end()
+        _until(queue.waiting, lambda waiting: waiting == 0, patience)
+        there, order = it.stored(), _order(it)
+        it.stop()
+        return Outcome(
+            HOSTS, queue.version, it.written, it.names, there, course.moments, order, seconds,
+            it.exits, queue.rest(),
+        )  # fmt: skip
 
 
-def _kill(it: Fleet, what: str, one: AgentProcess | NatsServer) -> Kill:
-    """Now; it is back when this returns."""
-    stream = it.nats.stream("DOCKLINE")
-    kill = Kill(what, _rows(it), int(stream["state"]["messages"]) if stream else 0)
+class Course:
+    """What has happened to a fleet until now."""
+
+    def __init__(
+        self, it: Fleet, lines: int, patience: float, say: Callable[[str], object]
+    ) -> None:
+        self.moments: list[Moment] = []
+        self._fleet = it
+        self._lines = lines
+        self._patience = patience
+        self._say = say
+        self._repeated = 0
+
+    def happens(self, what: str, do: Callable[[], float | None]) -> None:
+        """In its time. `do` returns how many seconds something was away, if something was."""
+        register = self._fleet.register
+        due = self._lines * (len(self.moments) + 1) // 6
+        self._waits(lambda: register.lines >= due and self._recovered())
+        self.end()
+        moment = Moment(what, register.lines, self._fleet.queue.waiting())
+        register.mark()
+        self.moments.append(moment)
+        moment.away = do()
+        self._say(f"{what}, when {moment.came:,} lines had come")
+
+    def settled(self) -> None:
+        """When every line is stored, or none has come for long."""
+
+        def stored() -> tuple[int, int]:
+            there = self._fleet.stored()
+            return missing(there, self._fleet.written), sum(one.rows for one in there.values())
+
+        _until(stored, lambda now: now[0] == 0, self._patience, every=1)
+
+    def end(self) -> None:
+        """What has come until now is of what has happened last."""
+        repeated = self._fleet.register.repeated
+        if self.moments:
+            self.moments[-1].repeated = repeated - self._repeated
+            self.moments[-1].silence = self._fleet.register.silence
+        self._repeated = repeated
+
+    def _recovered(self) -> bool:
+        return self._fleet.register.recovered(self._fleet.by_name)
+
+    def _waits(self, holds: Callable[[], bool]) -> None:
+        register = self._fleet.register
+        if not _until(lambda: (holds(), register.lines), lambda seen: seen[0], self._patience):
+            raise TimeoutError(
+                f"nothing more has come for {self._patience:g} s:\n{self._fleet.said()}"
+            )
+
+
+def _away(one: AgentProcess | Queue) -> float:
+    """Kills it; it is back when this returns. The seconds that it was not there."""
     began = time.monotonic()
-    if isinstance(one, NatsServer):
+    if isinstance(one, Queue):
         one.kill()
+        time.sleep(AWAY)
+        one.start()
     else:
         one.stop(signal.SIGKILL)
-    time.sleep(AWAY)
-    one.start()
-    kill.away = time.monotonic() - began
-    return kill
+        time.sleep(AWAY)
+        one.start()
+        one.address  # noqa: B018 - waits until it has begun
+    return time.monotonic() - began
 
 
-def _until_stored(it: Fleet, rows: int, patience: float) -> None:
-    if not _until(lambda: _rows(it), lambda stored: stored >= rows, patience):
-        raise TimeoutError(f"nothing more has come to the store for {patience:g} s:\n{_said(it)}")
-
-
-def _settled(it: Fleet, patience: float) -> None:
-    """When every line is stored, or none has come for long."""
-
-    def stored() -> tuple[int, int]:
-        there = it.stored()
-        return missing(there, it.written), sum(one.rows for one in there.values())
-
-    _until(stored, lambda now: now[0] == 0, patience, every=1)
-
-
-def _until_acknowledged(it: Fleet, patience: float) -> None:
-    """Or until that gets no further. What a hub had acknowledged when NATS was killed may be
-    delivered again, once its time for an acknowledgement is over."""
-    _until(lambda: _left(it), lambda left: left == 0, patience)
+def _order(it: Fleet) -> Order:
+    register = it.register
+    with register.lock:
+        came = register.arrivals
+        gone = sum(count - came.of[name].lines for name, count in it.by_name.items())
+        return Order(gone, came.repeated, came.late, register.odd)
 
 
 def _until(
@@ -181,21 +147,3 @@ def _until(
         if (now := look()) != last:
             last, since = now, time.monotonic()
     return True
-
-
-def _left(it: Fleet) -> int:
-    """Messages that a hub is still to have, or to acknowledge. The consumers are asked and not the
-    stream: NATS (2.10.27), killed, may come back with a message that was acknowledged, which nobody
-    is given and nothing removes."""
-    consumers = it.nats.consumers("DOCKLINE")
-    return sum(one["num_pending"] + one["num_ack_pending"] for one in consumers)
-
-
-def _rows(it: Fleet) -> int:
-    (row,) = it.store.stats("* | stats count() rows") or ({"rows": "0"},)
-    return int(row["rows"])
-
-
-def _said(it: Fleet) -> str:
-    """The end of what each process has said."""
-    return "\n".join(f"{one.folder.name}: {one.said[-1500:]}" for one in (*it.agents, *it.hubs))

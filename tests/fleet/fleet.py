@@ -1,4 +1,4 @@
-"""What a fleet is made of: hosts with an agent each, NATS, hubs, and VictoriaLogs."""
+"""What a fleet is made of: hosts with an agent each, a queue, hubs, and two stores."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.docker_client import BUSYBOX
 from pipeline.testing.private_engine import PrivateEngine
+from tests.fleet.queues.queue import Queue
+from tests.fleet.register import Register
 from tests.fleet.stored import Stored, stored
-from tests.servers.nats import NatsServer
 from tests.servers.victoria import VictoriaLogs
 
 HOSTS, HUBS, CONTAINERS = 4, 2, 4
@@ -37,8 +38,7 @@ every = "off"
 [events]
 enabled = false
 [sinks.queue]
-type = "nats"
-urls = ["{nats}"]
+{queue}
 buffer = {{ memory = "4MiB", disk = "1GiB" }}
 retry = {{ max = "2s" }}
 """
@@ -49,15 +49,16 @@ every = "off"
 [events]
 enabled = false
 [sources.queue]
-type = "nats"
-urls = ["{nats}"]
+{queue}
+[sinks.register]
+{register}
 [sinks.store]
 type = "victorialogs"
 url = "{store}"
 retry = {{ max = "2s" }}
 [routes.all]
 stages = [{{ parse = "json" }}]
-to = ["store"]
+to = ["store", "register"]
 """
 
 
@@ -65,15 +66,28 @@ to = ["store"]
 class Fleet:
     """All of it, running."""
 
+    folder: Path
+    queue: Queue
     engines: list[PrivateEngine]
     agents: list[AgentProcess]
-    nats: NatsServer
     hubs: list[AgentProcess]
+    """Those that run."""
     store: VictoriaLogs
+    register: Register
+    stack: ExitStack
+    """What ends with the fleet."""
     written: dict[str, int] = field(default_factory=dict)
     """Lines of each container, by its id, when all are written."""
     names: dict[str, str] = field(default_factory=dict)
     """Of the containers."""
+    exits: dict[str, int] = field(default_factory=dict)
+    """Codes with which agents and hubs have ended that were told to, by the names of their
+    folders."""
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """Lines of each container, by its name."""
+        return {self.names[one]: count for one, count in self.written.items()}
 
     def write(self, lines: int, burst: int) -> None:
         """Has containers write so many lines together, each `burst` of its own every tenth of a
@@ -93,41 +107,60 @@ class Fleet:
             for engine, containers in made.items():
                 pool.submit(engine.docker, "start", *containers)
 
+    def more_hubs(self) -> None:
+        """One. Returns when it has begun."""
+        self.add_hub()
+        self.hubs[-1].address  # noqa: B018 - waits
+
+    def add_hub(self) -> None:
+        """Starts one more."""
+        config = HUB.format(queue=self.queue.hub, store=self.store.url, register=self.register.sink)
+        name = f"hub{len(self.hubs) + 1}"
+        hub = self.stack.enter_context(AgentProcess(self.folder / name, "", config))
+        self.hubs.append(hub)
+
+    def stop_hub(self, index: int) -> None:
+        """One of those that run, in good order."""
+        self._stop(self.hubs.pop(index))
+
+    def stop(self) -> None:
+        """Agents first, then hubs, in good order."""
+        for one in (*self.agents, *self.hubs):
+            self._stop(one)
+
     def stored(self) -> dict[str, Stored]:
         """What the store has of each container, by its id."""
         return stored(self.store)
 
-    def stop(self) -> list[int]:
-        """Agents first, then hubs, in good order; their exit codes."""
-        return [one.stop() for one in (*self.agents, *self.hubs)]
+    def said(self) -> str:
+        """The end of what each process has said."""
+        return "\n".join(
+            f"{one.folder.name}: {one.said[-1500:]}" for one in (*self.agents, *self.hubs)
+        )
+
+    def _stop(self, one: AgentProcess) -> None:
+        self.exits[one.folder.name] = one.stop()
 
 
 @contextmanager
-def fleet(folder: Path) -> Iterator[Fleet]:
-    """Everything in `folder`; nothing of it is left afterwards but files."""
+def fleet(folder: Path, queue: Queue) -> Iterator[Fleet]:
+    """Everything in `folder`, around a queue that is not running yet; nothing of it is left
+    afterwards but files."""
     with ExitStack() as stack:
-        nats = stack.enter_context(NatsServer(folder / "nats"))
+        stack.enter_context(queue)
         (folder / "store").mkdir()
         store = stack.enter_context(VictoriaLogs(folder / "store"))
-        hubs = [
-            stack.enter_context(AgentProcess(folder / f"hub{number + 1}", "", _hub(nats, store)))
-            for number in range(HUBS)
-        ]
-        engines, agents = [], []
+        register = stack.enter_context(Register())
+        it = Fleet(folder, queue, [], [], [], store, register, stack)
+        for _ in range(HUBS):
+            it.add_hub()
         for number in range(HOSTS):
             engine = stack.enter_context(PrivateEngine())
             engine.import_busybox(BUSYBOX, {"/bin/write": SCRIPT})
-            agent = AgentProcess(folder / f"agent{number + 1}", engine.url, _agent(nats))
-            agents.append(stack.enter_context(agent))
-            engines.append(engine)
-        for agent in agents:
+            config = AGENT.format(queue=queue.agent)
+            agent = AgentProcess(folder / f"agent{number + 1}", engine.url, config)
+            it.agents.append(stack.enter_context(agent))
+            it.engines.append(engine)
+        for agent in it.agents:
             agent.connected()
-        yield Fleet(engines, agents, nats, hubs, store)
-
-
-def _agent(nats: NatsServer) -> str:
-    return AGENT.format(nats=nats.url)
-
-
-def _hub(nats: NatsServer, store: VictoriaLogs) -> str:
-    return HUB.format(nats=nats.url, store=store.url)
+        yield it

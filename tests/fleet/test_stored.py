@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.fleet.course import Outcome
 from tests.fleet.stored import Stored, missing
 
 
@@ -27,16 +26,3 @@ def test_numbers_that_are_others_than_those_written_are_no_lines() -> None:
 
 def test_a_container_of_which_there_is_nothing_is_missing_altogether() -> None:
     assert missing({"a": Stored(10, 10, 10, 1, 10)}, {"a": 10, "b": 7}) == 7
-
-
-def test_an_outcome_is_good_only_when_all_is_there_and_all_have_ended_well() -> None:
-    def outcome(stored: dict[str, Stored], exits: tuple[int, ...] = (0,), left: int = 0) -> Outcome:
-        return Outcome({"a": 10}, {"a": "host1-w"}, stored, [], 1.0, list(exits), left)
-
-    whole = {"a": Stored(12, 10, 10, 1, 10)}
-    assert outcome(whole).good
-    assert "| all | 10 | 10 | 0 | 2 |" in outcome(whole).table()
-    assert not outcome({}).good
-    assert not outcome(whole, exits=(0, 1)).good
-    assert not outcome(whole, left=1).good
-    assert not outcome(whole | {"stranger": Stored(1, 1, 1, 1, 1)}).good
