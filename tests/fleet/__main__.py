@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from pipeline.testing.private_engine import why_not as why_no_engine
+from tests.fleet import results
 from tests.fleet.course import run
 from tests.fleet.queues import QUEUES, why_not
 
@@ -30,9 +31,10 @@ def main() -> int:
         "--patience", type=float, default=120.0, metavar="SECONDS",
         help="how long nothing may come until what is missing counts as lost (default: 120)",
     )  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="to benchmarks/results, when good")
     parser.add_argument("--keep", action="store_true", help="leave the folder of a good run, too")
     arguments = parser.parse_args()
-    if reason := why_no_engine() or why_not(arguments.queue):
+    if reason := why_not(arguments.queue) or why_no_engine():
         _say(f"fleet: {reason}")
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,6 +49,8 @@ def main() -> int:
         )  # fmt: skip
         good = outcome.good
         print(f"\n{outcome.table()}\n")
+        if good and arguments.write:
+            results.save(arguments.queue, outcome, arguments.burst)
         odd = "; ".join(outcome.odd())
         _say("every line is there" if good else f"not as it should be: {odd}; see {folder}")
     except (TimeoutError, KeyboardInterrupt) as error:

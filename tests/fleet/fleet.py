@@ -104,8 +104,12 @@ class Fleet:
                 self.written[container] = count
                 self.names[container] = name
         with ThreadPoolExecutor() as pool:
-            for engine, containers in made.items():
+            started = [
                 pool.submit(engine.docker, "start", *containers)
+                for engine, containers in made.items()
+            ]
+        for one in started:
+            one.result()
 
     def more_hubs(self) -> None:
         """One. Returns when it has begun."""

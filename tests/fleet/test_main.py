@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.testing.private_engine import why_not
+from tests.fleet.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,3 +37,12 @@ def test_whatever_is_killed_or_added_meanwhile_every_line_is_in_the_store_and_in
     assert re.search(r"^\| all \| 40,000 \| 40,000 \| 0 \| [\d,]+ \|$", run.stdout, re.MULTILINE)
     assert "all in order" in run.stdout
     assert all(f"\n| {moment} | " in run.stdout for moment in MOMENTS)
+
+
+def test_without_a_broker_a_run_with_kafka_says_so_and_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KAFKA_BROKER", raising=False)
+    monkeypatch.setattr(sys, "argv", ["fleet", "--queue", "kafka"])
+    assert main() == 1
+    assert "fleet: KAFKA_BROKER is not set" in capsys.readouterr().out

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.fleet.queues import kafka
+from tests.fleet.queues.kafka import KafkaQueue
 from tests.fleet.queues.nats import NatsQueue
 from tests.fleet.queues.queue import Queue
 
-QUEUES: Mapping[str, Callable[[Path], Queue]] = {"nats": NatsQueue}
+QUEUES: Mapping[str, Callable[[Path], Queue]] = {"nats": NatsQueue, "kafka": KafkaQueue}
 """Each takes a folder for its files."""
 
 
 def why_not(name: str) -> str | None:
     """Why there is no such queue on this machine, in one sentence; None where there is."""
-    return None
+    return kafka.why_not() if name == "kafka" else None

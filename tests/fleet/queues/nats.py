@@ -35,6 +35,17 @@ class NatsQueue(Queue):
     def version(self) -> str:
         return f"nats-server {self._server.look('varz')['version']}"
 
+    @property
+    def pid(self) -> int:
+        assert self._server.process is not None
+        return self._server.process.pid
+
+    def kept(self) -> int:
+        return self._state("bytes")
+
+    def messages(self) -> int:
+        return self._state("messages")
+
     def kill(self) -> None:
         self._server.kill()
 
@@ -46,6 +57,10 @@ class NatsQueue(Queue):
 
     def rest(self) -> Rest:
         return asyncio.run(self._rest())
+
+    def _state(self, key: str) -> int:
+        found = self._server.stream(STREAM)
+        return int(found["state"][key]) if found else 0
 
     async def _waiting(self) -> int:
         async with self._connected() as stream:

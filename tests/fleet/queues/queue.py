@@ -59,6 +59,20 @@ class Queue(ABC):
     def version(self) -> str:
         """What its servers call themselves."""
 
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """Of its server."""
+
+    @abstractmethod
+    def kept(self) -> int:
+        """Bytes of what it keeps."""
+
+    @abstractmethod
+    def messages(self) -> int:
+        """That no hub has acknowledged, whether hubs have run or not. Of a server that was killed,
+        perhaps some that were."""
+
     @abstractmethod
     def kill(self) -> None:
         """`kill -9`, of one server."""
@@ -69,7 +83,7 @@ class Queue(ABC):
 
     @abstractmethod
     def waiting(self) -> int:
-        """Messages that no hub has acknowledged, as the server counts them."""
+        """Messages that no hub has acknowledged, as the server counts them once hubs have run."""
 
     @abstractmethod
     def rest(self) -> Rest:
