@@ -81,8 +81,8 @@ hostile: $(VENV)/.dev ## the whole agent under attack from all sides at once; MI
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.hostile --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
 
-fleet: packages $(VENV)/.dev ## four hosts, a queue, hubs and a store, killed and added meanwhile; QUEUE=nats|kafka LINES=2000000
-	@$(BIN)/python -m tests.fleet --queue $(or $(QUEUE),nats) --lines $(or $(LINES),2000000)
+fleet: packages $(VENV)/.dev ## four hosts, a queue, hubs and a store, killed and added meanwhile; QUEUE=nats|kafka SERVERS=1|3 LINES=2000000
+	@$(BIN)/python -m tests.fleet --queue $(or $(QUEUE),nats) --servers $(or $(SERVERS),1) --lines $(or $(LINES),2000000)
 
 upgrade: $(VENV)/.dev ## the agent of an earlier commit, then this one on the same state; FROM=COMMIT
 	@scripts/debian-packages $(ENGINE_PACKAGES) $(BUILD_PACKAGES)

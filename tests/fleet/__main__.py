@@ -22,6 +22,10 @@ from tests.fleet.queues import QUEUES, why_not
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
     parser.add_argument("--queue", choices=sorted(QUEUES), default="nats")
+    parser.add_argument(
+        "--servers", type=int, choices=[1, 3], default=1,
+        help="of NATS; of three, the one that leads the stream is killed (default: 1)",
+    )  # fmt: skip
     parser.add_argument("--lines", type=int, default=2_000_000)
     parser.add_argument(
         "--burst", type=int, default=300, metavar="LINES",
@@ -44,13 +48,13 @@ def main() -> int:
     good = False
     try:
         outcome = run(
-            folder, QUEUES[arguments.queue](folder), arguments.lines,
+            folder, QUEUES[arguments.queue](folder, arguments.servers), arguments.lines,
             burst=arguments.burst, patience=arguments.patience, say=_say,
         )  # fmt: skip
         good = outcome.good
         print(f"\n{outcome.table()}\n")
         if good and arguments.write:
-            results.save(arguments.queue, outcome, arguments.burst)
+            results.save(_name(arguments), outcome, arguments.burst)
         odd = "; ".join(outcome.odd())
         _say("every line is there" if good else f"not as it should be: {odd}; see {folder}")
     except (TimeoutError, KeyboardInterrupt) as error:
@@ -59,6 +63,11 @@ def main() -> int:
         if good and not arguments.keep:
             shutil.rmtree(folder)
     return 0 if good else 1
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    """Of the run, in the results."""
+    return arguments.queue + (f" SERVERS={arguments.servers}" if arguments.servers > 1 else "")
 
 
 def _say(text: str) -> None:

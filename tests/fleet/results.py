@@ -49,7 +49,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def load(folder: Path = RESULTS) -> dict[str, Run]:
-    """By the name of the queue, `nats` or `kafka`."""
+    """By the name of the queue, as `nats`, `kafka` or `nats SERVERS=3`."""
     file = folder / "fleet.json"
     return msgspec.json.decode(file.read_bytes(), type=dict[str, Run]) if file.exists() else {}
 
@@ -61,7 +61,7 @@ def save(queue: str, outcome: Outcome, burst: int, folder: Path = RESULTS) -> No
     (folder / "fleet.json").write_bytes(raw + b"\n")
     python = platform.python_version()
     text = INTRODUCTION.format(cores=os.cpu_count(), python=python)
-    for name, run in sorted(runs.items(), reverse=True):
+    for name, run in runs.items():
         text += f"\n## QUEUE={name}\n\nBursts of {run.burst} lines. {run.table}\n"
     (folder / "fleet.md").write_text(text)
 

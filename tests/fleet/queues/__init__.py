@@ -10,8 +10,8 @@ from tests.fleet.queues.kafka import KafkaQueue
 from tests.fleet.queues.nats import NatsQueue
 from tests.fleet.queues.queue import Queue
 
-QUEUES: Mapping[str, Callable[[Path], Queue]] = {"nats": NatsQueue, "kafka": KafkaQueue}
-"""Each takes a folder for its files."""
+QUEUES: Mapping[str, Callable[[Path, int], Queue]] = {"nats": NatsQueue, "kafka": KafkaQueue}
+"""Each takes a folder for its files, and the number of its servers."""
 
 
 def why_not(name: str) -> str | None:

@@ -43,7 +43,8 @@ class KafkaQueue(Queue):
 
     name = "Kafka"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, servers: int = 1) -> None:
+        """The program is three brokers, whatever `servers` says."""
         super().__init__()
         self._folder = folder / "kafka"
         self._broker = Kfake(self._folder)

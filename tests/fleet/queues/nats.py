@@ -1,20 +1,24 @@
-"""NATS JetStream: one nats-server."""
+"""NATS JetStream: one nats-server, or a cluster whose streams have a replica on each."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+from nats import errors
 from nats.aio.client import Client
-from nats.js.api import ConsumerInfo
+from nats.js.api import ConsumerInfo, StreamState
 from nats.js.client import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from tests.fleet.queues.queue import Queue, Rest
 from tests.servers.daemon import PATIENCE
 from tests.servers.nats import NatsServer
+from tests.servers.ports import free_port
 
 STREAM = "DOCKLINE"
 
@@ -22,35 +26,56 @@ STREAM = "DOCKLINE"
 class NatsQueue(Queue):
     name = "NATS"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, servers: int = 1) -> None:
         super().__init__()
-        self._server = NatsServer(folder / "nats")
-        self.url = self._server.url
-        self.hub = self.agent = f'type = "nats"\nurls = ["{self.url}"]'
+        routes = [free_port() for _ in range(servers)]
+        self._all = {
+            f"nats{number}": NatsServer(folder / f"nats{number}", more=_cluster(number, routes))
+            for number in range(1, servers + 1)
+        }
+        self._killed = self._all["nats1"]
+        self.urls = [one.url for one in self._all.values()]
+        self.hub = f'type = "nats"\nurls = {json.dumps(self.urls)}'
+        self.agent = f"{self.hub}\nstream = {{ replicas = {servers} }}"
 
     def _start_all(self, stack: ExitStack) -> None:
-        stack.enter_context(self._server)
+        with ThreadPoolExecutor() as pool:  # those of a cluster are healthy together
+            list(pool.map(stack.enter_context, self._all.values()))
 
     @property
     def version(self) -> str:
-        return f"nats-server {self._server.look('varz')['version']}"
+        version = self._killed.look("varz")["version"]
+        several = f", a cluster of {len(self._all)}" if len(self._all) > 1 else ""
+        return f"nats-server {version}{several}"
 
     @property
     def pid(self) -> int:
-        assert self._server.process is not None
-        return self._server.process.pid
+        assert self._killed.process is not None
+        return self._killed.process.pid
 
     def kept(self) -> int:
-        return self._state("bytes")
+        return asyncio.run(self._state()).bytes
 
     def messages(self) -> int:
-        return self._state("messages")
+        return asyncio.run(self._state()).messages
+
+    async def leader(self) -> str:
+        """Name of the server that leads the stream; empty where none does."""
+        async with self._connected(timeout=1.0) as stream:
+            try:
+                cluster = (await stream.stream_info(STREAM)).cluster
+            except (errors.TimeoutError, ServiceUnavailableError):
+                return ""
+        return (cluster.leader if cluster is not None else None) or ""
 
     def kill(self) -> None:
-        self._server.kill()
+        """Of a cluster, the server that leads the stream."""
+        if len(self._all) > 1:
+            self._killed = self._all[asyncio.run(self.leader())]
+        self._killed.kill()
 
     def start(self) -> None:
-        self._server.start()
+        self._killed.start()
 
     def waiting(self) -> int:
         return asyncio.run(self._waiting())
@@ -58,9 +83,12 @@ class NatsQueue(Queue):
     def rest(self) -> Rest:
         return asyncio.run(self._rest())
 
-    def _state(self, key: str) -> int:
-        found = self._server.stream(STREAM)
-        return int(found["state"][key]) if found else 0
+    async def _state(self) -> StreamState:
+        async with self._connected() as stream:
+            try:
+                return (await stream.stream_info(STREAM)).state
+            except NotFoundError:
+                return StreamState(messages=0, bytes=0, first_seq=0, last_seq=0, consumer_count=0)
 
     async def _waiting(self) -> int:
         async with self._connected() as stream:
@@ -85,11 +113,11 @@ class NatsQueue(Queue):
         return Rest(given_to_none, not_answered, told)
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[JetStreamContext]:
+    async def _connected(self, timeout: float = PATIENCE) -> AsyncIterator[JetStreamContext]:
         client = Client()
-        await client.connect(self.url, connect_timeout=int(PATIENCE))
+        await client.connect(self.urls, connect_timeout=int(PATIENCE), error_cb=_quiet)
         try:
-            yield client.jetstream(timeout=PATIENCE)
+            yield client.jetstream(timeout=timeout)
         finally:
             await client.close()
 
@@ -110,3 +138,18 @@ async def _beyond(stream: JetStreamContext, consumer: ConsumerInfo) -> int:
         assert message.seq is not None
         found, place = found + 1, message.seq + 1
     return found
+
+
+async def _quiet(error: Exception) -> None:
+    """One that is killed does not answer."""
+
+
+def _cluster(number: int, routes: list[int]) -> str:
+    """Of a server's configuration: its name, and the ports of all."""
+    if len(routes) == 1:
+        return ""
+    others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
+    own = f"127.0.0.1:{routes[number - 1]}"
+    return (
+        f'server_name: nats{number}\ncluster {{ name: fleet, listen: "{own}", routes: [{others}] }}'
+    )
