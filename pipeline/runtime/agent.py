@@ -34,17 +34,10 @@ from pipeline.model.metrics import Metrics
 from pipeline.model.samples import Samples
 from pipeline.model.stage_metrics import Derived
 from pipeline.model.tables import same
-from pipeline.observe import token
-from pipeline.observe.access import Gate
-from pipeline.observe.admin import Admin
 from pipeline.observe.metrics_page import Exposition
 from pipeline.observe.overview import Observer, Overview
-from pipeline.observe.server import parse_listen
-from pipeline.observe.tap_stream import Tapping
-from pipeline.runtime.access import certificate, trusted_proxy
 from pipeline.runtime.introduction import LOST, beginning, ending
 from pipeline.runtime.reload import Reloader
-from pipeline.runtime.reload_on_request import Reloading
 from pipeline.sources.docker.discovery.own_container import own_container
 from pipeline.sources.docker.discovery.watch import Event
 from pipeline.sources.docker.disk import DiskPoller
@@ -63,7 +56,8 @@ from pipeline.topology.outputs import FINISHING, OutputChange, Outputs
 from pipeline.topology.tap import Tap
 
 if TYPE_CHECKING:
-    from pipeline.runtime.page import Page
+    from pipeline.observe.admin import Admin
+    from pipeline.runtime.endpoints import Endpoints
 
 log = logging.getLogger(__name__)
 
@@ -147,27 +141,13 @@ class Agent:
         self._myself = own_container()
         self.source: DockerSource
         """Reads the Docker Engine. Set by `run`, if the configuration has an Engine."""
-        self._reloading = Reloading(config.http.reload)
-        self._gate = self._make_gate()
-        self._page = self._make_page() if config.http.listen and config.http.page else None
-        self.admin = (
-            Admin(
-                config.http.listen,
-                self._gate,
-                self.exposition,
-                self.not_ready,
-                self.audit,
-                Tapping(self.tap, config.http.tap),
-                self.overview,
-                self._reloading.handle,
-                self._page.index if self._page is not None else None,
-                self._page.routes if self._page is not None else (),
-                lambda reason: self.metrics.http_ended.labels(reason).inc(),
-                certificate(config.http),
-            )
-            if config.http.listen
-            else None
-        )
+        self._endpoints = self._make_endpoints() if config.http.listen else None
+        self._page = self._endpoints.page if self._endpoints is not None else None
+
+    @property
+    def admin(self) -> Admin | None:
+        """The HTTP endpoints' server; None without `http.listen`."""
+        return self._endpoints.admin if self._endpoints is not None else None
 
     # ------------------------------------------------------------------------------ wiring
 
@@ -201,11 +181,10 @@ class Agent:
         if self._page is not None:
             self._page.view.forget(container_id)
 
-    def _make_page(self) -> Page:
-        # Imported here: without a page, an agent starts with 1 MB less, and 30 ms earlier.
-        from pipeline.runtime.page import Page
+    def _make_endpoints(self) -> Endpoints:
+        from pipeline.runtime.endpoints import Endpoints  # brings aiohttp
 
-        return Page(self)
+        return Endpoints(self)
 
     def _reading(self) -> FollowOptions:
         """What the configuration says about reading containers."""
@@ -218,39 +197,6 @@ class Agent:
             selects=self.selection.follows,
             events=self.config.events.enabled,
             last_lines=self.config.events.last_lines,
-        )
-
-    def _make_gate(self) -> Gate:
-        """Makes the gate without the kept token, which `_take_token` reads or makes when the agent
-        runs."""
-        http = self.config.http
-        hosts = [*http.hosts, *([parse_listen(http.listen)[0]] if http.listen else [])]
-        return Gate(
-            http.token and http.token.strip(),
-            hosts,
-            metrics=http.metrics == "open",
-            proxy=trusted_proxy(http),
-            refused=lambda reason: self.metrics.http_refused.labels(reason).inc(),
-        )
-
-    def _take_token(self) -> None:
-        """Reads the token of the state directory, or makes one, if the configuration sets none.
-
-        Without a token, everything that needs it is refused. Blocks.
-        """
-        if self._gate.token is not None:
-            return
-        why = "[state] directory cannot be used"
-        if folder := self.checkpoint.folder:
-            try:
-                self._gate.token = token.kept(folder)
-                return
-            except OSError as error:
-                why = f"{folder / token.NAME}: {error.strerror}"
-        log.warning(
-            "no token can be kept (%s), so nobody can use /tap, /top, /audit and "
-            "/-/reload: give the agent a folder that it can write to, or set http.token",
-            why,
         )
 
     def _make_poller(self) -> StatsPoller | None:
@@ -407,11 +353,11 @@ class Agent:
             log.info("%s", sentence)
         try:
             self._collector.start()
-            if self.admin is not None:
-                await asyncio.to_thread(self._take_token)
-                await self.admin.start()
+            if self._endpoints is not None:
+                await asyncio.to_thread(self._endpoints.take_token)
+                await self._endpoints.admin.start()
                 scheme = "https" if self.config.http.tls else "http"
-                log.info("metrics on %s://%s/metrics", scheme, self.admin.address)
+                log.info("metrics on %s://%s/metrics", scheme, self._endpoints.admin.address)
             await self.outputs.open()
             async with asyncio.TaskGroup() as tasks:
                 self.outputs.start(tasks)
@@ -436,8 +382,8 @@ class Agent:
                 await self.engine.close()
             if self._page is not None:
                 self._page.close()
-            if self.admin is not None:
-                await self.admin.close()
+            if self._endpoints is not None:
+                await self._endpoints.admin.close()
             self._collector.stop()
 
     def _say_what_was_done(self) -> None:
@@ -452,7 +398,8 @@ class Agent:
                 reading.append(tasks.create_task(self.source.run(), name="docker"))
                 reading.append(tasks.create_task(self._save(), name="checkpoint"))
             if reloader is not None:
-                self._reloading.reloader = reloader
+                if self._endpoints is not None:
+                    self._endpoints.reloading.reloader = reloader
                 reading.append(tasks.create_task(reloader.run(self), name="reload"))
             if self._poller is not None:
                 reading.append(tasks.create_task(self._poll(self._poller), name="stats"))

@@ -191,12 +191,13 @@ def _token(config: Config, report: ProblemReport) -> None:
     Only if the file says where to listen: the image's default is for a container's own network,
     and whether its port is published beyond the host can't be seen from inside.
     """
-    from pipeline.observe.access import names_this_host  # brings aiohttp: a tenth of a second
-
     http, path = config.http, ("http", "listen")
     sent = http.page or http.token is not None or http.metrics == "token"
-    open_to_others = http.listen and path in report.places and not names_this_host(http.listen)
-    if sent and open_to_others and http.tls is None:
+    if not (sent and http.listen and path in report.places and http.tls is None):
+        return
+    from pipeline.observe.access import names_this_host  # brings aiohttp: a tenth of a second
+
+    if not names_this_host(http.listen):
         message = "the token, and what it protects, go over plain HTTP from other hosts"
         hint = (
             "set http.tls, or listen on 127.0.0.1 (behind a proxy with TLS, or reached by ssh -L)"

@@ -1,7 +1,7 @@
 """Sends requests to the Engine: negotiates the API version, decodes JSON, and explains errors.
 
-The only module that imports aiodocker. Log streams are read by `stream` instead, whose protocol
-costs less per byte.
+Requests go through aiodocker, in `session`, which brings aiohttp and is imported by `connect`. Log
+streams are read by `stream` instead, whose protocol costs less per byte.
 
 https://docs.docker.com/reference/api/engine/
 """
@@ -11,28 +11,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
-from typing import Any
-
-import aiodocker
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import stream
 from pipeline.sources.docker.engine.endpoint import Endpoint
-from pipeline.sources.docker.engine.stream import ByteStream, keep_alive, open_stream
-from pipeline.sources.docker.engine.trouble import explain
+from pipeline.sources.docker.engine.stream import ByteStream, open_stream
+
+if TYPE_CHECKING:
+    import aiodocker
+    import aiohttp
 
 NEWEST = (1, 54)
 """Newest API version that is asked for (Engine 29.3)."""
 OLDEST = (1, 24)
 """Oldest API version that is supported."""
-
-REQUEST_TIMEOUT = 60.0
-"""Seconds for a whole answer. An Engine under load takes long to list its containers."""
 
 _PROXY = "a proxy in between must allow GET on PING, INFO, CONTAINERS and EVENTS"
 
@@ -87,10 +83,9 @@ class Engine:
         Raises `EngineError`.
         """
         if self._docker is None:
-            session = _session(self.endpoint)
-            self._docker = aiodocker.Docker(
-                self.endpoint.base, connector=session.connector, session=session
-            )
+            from pipeline.sources.docker.engine import session
+
+            self._docker = session.opened(self.endpoint)
         with _Translated(self.endpoint):
             self.api = await self._negotiate(self._session())
         loop = asyncio.get_running_loop()
@@ -141,11 +136,12 @@ class Engine:
         The context is entered when the head of the answer has come. The iterator ends when the
         answer does. Both raise `NotFound` and `EngineError`.
         """
-        endless = aiohttp.ClientTimeout(total=None, connect=stream.CONNECT_TIMEOUT)
+        from pipeline.sources.docker.engine.session import ENDLESS
+
         with _Translated(self.endpoint):
             async with asyncio.timeout(stream.HEAD_TIMEOUT):
                 response = await self._session().get(
-                    self._url(path), params=params, timeout=endless
+                    self._url(path), params=params, timeout=ENDLESS
                 )
         try:
             with _Translated(self.endpoint):
@@ -239,35 +235,8 @@ _PODMAN_NOT_FOUND = "no such container"
 removed while it answers."""
 
 
-def _session(endpoint: Endpoint) -> aiohttp.ClientSession:
-    """Opens a session without aiohttp's limit of 100 connections: the 101st would wait for ever."""
-    connector: aiohttp.BaseConnector = (
-        aiohttp.UnixConnector(endpoint.path, limit=0)
-        if endpoint.path
-        else aiohttp.TCPConnector(ssl=endpoint.ssl or True, limit=0, socket_factory=_socket)
-    )
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=stream.CONNECT_TIMEOUT)
-
-    async def name_server(
-        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        request.server_hostname = endpoint.server_name or None
-        return await handler(request)
-
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, middlewares=[name_server])
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    keep_alive(made)
-    return made
-
-
 class _Translated:
     """Turns network errors into an `EngineError` whose text says what to do about it."""
-
-    _KNOWN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -276,5 +245,9 @@ class _Translated:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, self._KNOWN):
+        if error is None:
+            return
+        from pipeline.sources.docker.engine.trouble import KNOWN, explain
+
+        if isinstance(error, KNOWN):
             raise EngineError(explain(error, self._endpoint)) from error

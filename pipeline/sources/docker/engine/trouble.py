@@ -12,6 +12,9 @@ from pipeline.sources.docker.engine.endpoint import Endpoint
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import sentence
 
+KNOWN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+"""Errors that `explain` has words for."""
+
 
 def explain(error: BaseException, endpoint: Endpoint) -> str:
     """Returns the sentence for any exception of a connection, a request or the reading of an

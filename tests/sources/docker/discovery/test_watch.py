@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.discovery import watch
 from pipeline.sources.docker.discovery.watch import ACTIONS, Event, Watch
-from pipeline.sources.docker.engine import client as requests
+from pipeline.sources.docker.engine import session
 from pipeline.sources.docker.engine.client import Engine, stream
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.testing.fake_engine import RING, FakeEngine, Fault, Step, chunk, head, json_answer
@@ -262,7 +262,7 @@ async def test_a_daemon_that_stands_still_is_noticed_and_found_again(
     fresh_engine: Callable[..., PrivateEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped with SIGSTOP: every connection stays open, and nothing comes."""
-    monkeypatch.setattr(requests, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr(session, "REQUEST_TIMEOUT", 0.5)
     monkeypatch.setattr(stream, "HEAD_TIMEOUT", 0.5)
     engine = await asyncio.to_thread(fresh_engine)
     async with watching(engine.url, every=0.2) as seen:

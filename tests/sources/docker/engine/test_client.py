@@ -19,6 +19,7 @@ import pytest
 from pipeline.model.component import TLSConfig
 from pipeline.model.errors import EngineError
 from pipeline.sources.docker.engine import client as module
+from pipeline.sources.docker.engine import session
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable, stream
 from pipeline.sources.docker.engine.endpoint import resolve
 from pipeline.testing.fake_engine import FakeEngine, Fault, Step, chunk, head, json_answer
@@ -309,7 +310,7 @@ async def test_a_host_name_that_cannot_be_one(name: str) -> None:
 
 @pytest.mark.fault(28)
 async def test_a_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr(session, "REQUEST_TIMEOUT", 0.2)
     monkeypatch.setattr(stream, "HEAD_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
@@ -324,7 +325,7 @@ async def test_an_answer_that_stands_still_is_given_up(
     fake.answer("/containers/json", [head(length=100) + b"[", Fault.STALL])
     fake.answer("/events", [Fault.STALL])
     fake.answer("/containers/x/logs", [head(500, length=100) + b"{", Fault.STALL])
-    monkeypatch.setattr(module, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(session, "REQUEST_TIMEOUT", 0.3)
     one = Engine(resolve(fake.url, None, {}))
     while not one.host:  # on a busy machine it may have to try again
         with suppress(EngineError):
