@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 
@@ -34,7 +35,9 @@ from pipeline.model.errors import DocklineError
 from pipeline.observe.access import Access, Guard
 from pipeline.observe.query import Query
 from pipeline.topology.tap import ENTRIES, WINDOW, Choice, Tap, Tapper, any_of, control
-from pipeline.topology.tap_search import Search
+
+if TYPE_CHECKING:
+    from pipeline.topology.tap_search import Search
 
 GATHER = 0.05
 """Seconds between two writes to one tapper."""
@@ -97,7 +100,13 @@ class Tapping:
         if not terms:
             return None
         async with self._one:
-            return await asyncio.to_thread(Search, **terms) or None
+            return await asyncio.to_thread(_made, terms) or None
+
+
+def _made(terms: dict[str, str]) -> Search:
+    from pipeline.topology.tap_search import Search  # 10 ms, and seldom needed
+
+    return Search(**terms)
 
 
 def _check(kind: str, patterns: Sequence[str], names: Collection[str]) -> None:

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from pipeline.encode.json import JsonEncoder
@@ -31,7 +31,9 @@ from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.dumps import dumps
 from pipeline.model.errors import DocklineError
-from pipeline.topology.tap_search import LONG, Search, Searcher
+
+if TYPE_CHECKING:
+    from pipeline.topology.tap_search import Search, Searcher
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ BYTES: Final = 1 << 19
 """Bytes as sent; the last batch of a window may exceed them."""
 WAITING: Final = 1 << 20
 """Bytes that may wait for a tapper to read them. What comes then is lost to it."""
+LONG: Final = 16 << 10
+"""Bytes of a message that are shown, and searched. In what is cut, fields are found only where a
+stage has parsed them."""
 SHORT: Final = 500
 """Characters of a reason that are shown."""
 REPORT_EVERY: Final = 1.0
@@ -240,7 +245,7 @@ class Tapper:
     def __init__(self, choice: Choice, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` returns seconds."""
         self.choice = choice
-        self.searcher = Searcher(choice.search, clock) if choice.search else None
+        self.searcher = choice.search.begin(clock) if choice.search else None
         """Searches what passes; None if it wants to see all of that."""
         self.closed = False
         self._clock = clock

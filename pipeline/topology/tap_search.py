@@ -21,15 +21,13 @@ from pipeline.model.batch import Batch, text_size
 from pipeline.model.errors import ConfigError
 from pipeline.parsing.auto import Auto
 from pipeline.parsing.level import LevelInText
+from pipeline.topology.tap import LONG
 
 BUDGET: Final = 0.010
 """Seconds of CPU that searches may use per `WINDOW`, for all who search together. What one uses
 beyond its share is taken from its next windows."""
 WINDOW: Final = 0.125
 """Seconds of a window."""
-LONG: Final = 16 << 10
-"""Bytes of a message that are searched: as many as are shown. In what is cut, fields are found only
-where a stage has parsed them."""
 SQUARE: Final = 2048
 """Bytes of a message up to which a pattern is tried whose steps may grow with the square of the
 text. Longer messages count as skipped. The slowest pattern known takes 60 ms for as many."""
@@ -73,6 +71,10 @@ class Search:
         """Whether it looks at fields."""
         self.is_text = pattern is None and where_ is None and not level
         """Whether it looks for text alone."""
+
+    def begin(self, now: Clock = time.monotonic) -> Searcher:
+        """Searches for one tapper from now on. `now` returns seconds."""
+        return Searcher(self, now)
 
     def __bool__(self) -> bool:
         return bool(self._text or self._find or self._where or self._level != UNKNOWN)

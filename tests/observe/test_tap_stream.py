@@ -19,6 +19,7 @@ from pipeline.observe.access import Access
 from pipeline.observe.server import Server
 from pipeline.observe.tap_stream import Tapping
 from pipeline.testing.builders import batch
+from pipeline.topology import tap_search
 from pipeline.topology.tap import ENTRIES, MOST_TAPPERS, Tap
 from pipeline.topology.tap_search import Search
 from tests.observe.test_access import own_address
@@ -163,7 +164,7 @@ async def test_while_a_search_is_made_ready_the_agent_goes_on(
         assert may_end.wait(20)
         return Search(**terms)
 
-    monkeypatch.setattr(module, "Search", slow)
+    monkeypatch.setattr(tap_search, "Search", slow)
 
     async def ask() -> None:
         async with ClientSession() as client, client.get(f"{running.url}?regex=a") as answer:
