@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from operator import itemgetter
 from struct import Struct
 from typing import Final, NamedTuple
@@ -263,11 +264,16 @@ _SHORTEST: Final = 4 + 31
 """Least bytes of a piece: the size, a timestamp and a space."""
 LONGEST: Final = 16384
 """Most bytes of a line that comes in one frame."""
-_SIZES: Final = [
-    b"never so" if length < _SHORTEST else (length - 4 + 1).to_bytes(4, "big")
-    for length in range(_SHORTEST + LONGEST + 1)
-]
-"""First bytes of a piece, by its length: the size of its frame, with the line feed."""
+
+
+@cache
+def _sizes() -> list[bytes]:
+    """First bytes of a piece, by its length: the size of its frame, with the line feed."""
+    return [
+        b"never so" if length < _SHORTEST else (length - 4 + 1).to_bytes(4, "big")
+        for length in range(_SHORTEST + LONGEST + 1)
+    ]
+
 
 _starts = bytes.startswith
 _time, _space, _line = itemgetter(slice(4, 34)), itemgetter(34), itemgetter(slice(35, None))
@@ -301,7 +307,8 @@ def whole_lines(data: bytes) -> WholeFrames | None:
     else:
         return None
     try:
-        sizes = [_SIZES[length] for length in map(len, pieces)]
+        size_of = _sizes()
+        sizes = [size_of[length] for length in map(len, pieces)]
     except IndexError:
         return None
     if not all(map(_starts, pieces, sizes)):
