@@ -47,7 +47,7 @@ LONGEST_REST = 0.25
 rests longer might fill its socket."""
 FLOWING = 0.002
 """Two reads no more than this many seconds apart show that more data is coming."""
-LONGEST = 0.004
+LONGEST = 0.006
 """Seconds that reads in a row may take. The event loop is blocked meanwhile."""
 
 SLICE = 0.003
