@@ -17,7 +17,8 @@ address = "tcp://graylog.example.com"      # port 12201, for udp:// and tls:// t
   may go to the `dead_letter` sink. Graylog drops a message if a chunk is missing for five seconds.
 - **TCP and TLS**: each message ends with NUL. GELF has no compression here.
 - **Delivery**: GELF has no acknowledgements. Over TCP and TLS, what Graylog's kernel had not
-  confirmed when a connection broke is sent again. UDP guarantees nothing.
+  confirmed when a connection broke is sent again. UDP guarantees nothing: a backlog is sent as
+  fast as this host can, and what does not fit into the receiver's buffer is lost.
 """
 
 from __future__ import annotations

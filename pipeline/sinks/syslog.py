@@ -21,7 +21,8 @@ tls = { ca = "/etc/dockline/ca.pem" }     # only if the system does not trust it
 - **Delivery**: syslog has no acknowledgements. Over TCP and TLS, what the receiver's kernel had not
   confirmed when a connection broke is sent again after reconnecting, which can repeat messages but
   does not lose them; what the kernel had taken and the receiver never read is lost. UDP guarantees
-  nothing.
+  nothing: a backlog is sent as fast as this host can, and what does not fit into the receiver's
+  buffer (rsyslog's `rcvbufSize`, syslog-ng's `so-rcvbuf()`) is lost.
 """
 
 from __future__ import annotations
