@@ -25,7 +25,7 @@ from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
 from pipeline.sources.docker.decode.frames import new_decoder
 from pipeline.sources.docker.decode.rows import RowDecoder
-from pipeline.stages import keep, parse
+from pipeline.stages import keep, parse, redact
 from pipeline.testing.builders import batch, container
 from pipeline.topology import delivery, send_pace
 
@@ -67,6 +67,11 @@ def loops() -> Iterator[Loop]:
     yield Loop("syslog", len(texts), lambda: [syslog.stream([one]) for one in batches])
     yield Loop("json", len(texts), lambda: [json.encode([one]) for one in batches])
     yield Loop("parse", len(texts), lambda: [parser(one) for one in batches])
+    auto = parse.Stage("auto").bind(batches[0].container)
+    auto(batches[0])
+    hide = redact.Stage(redact.Options(what=["email", "card"], keys=["password"]))
+    yield Loop("auto", len(texts), lambda: [auto(one) for one in batches])
+    yield Loop("redact", len(texts), lambda: [hide(one) for one in parsed])
     yield Loop("keep", len(texts), lambda: [half(one) for one in parsed])
 
     def w2() -> None:
