@@ -133,7 +133,7 @@ def found() -> tuple[list[Peer], dict[str, str]]:
         environment = {"LD_LIBRARY_PATH": ng.libraries}
         said = _said(ng.binary, "--version", environment=environment)
         peers.append(Peer("syslog-ng", "file", command, said, ng.libraries))
-    by_path, not_given = given("w1", "w2")
+    by_path, not_given = given("w1", "w2", "w3", "w4")
     for name in ("Promtail", "Logspout", "Filebeat"):
         absent[name] = "Debian has none"
     return [*peers, *by_path], absent | not_given
