@@ -18,8 +18,14 @@ from prometheus_client import CollectorRegistry
 from benchmarks.lines import line_of
 from pipeline.accounting.envelope import Envelope
 from pipeline.buffer import MemoryBuffer
+from pipeline.encode.bulk import BulkEncoder, Index
 from pipeline.encode.json import JsonEncoder
+from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
+from pipeline.encode.loki.wire import Protobuf
+from pipeline.encode.otlp.requests import Requests
+from pipeline.encode.otlp.resource import Resources
 from pipeline.encode.syslog import SyslogEncoder
+from pipeline.expression import compile_template
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload, Sink, SinkConfig, SinkContext
 from pipeline.model.metrics import Metrics
@@ -33,6 +39,8 @@ PER_BATCH, BATCHES = 280, 40
 CONTAINERS = 500
 MAX_LINE = 1 << 20
 BLOCK = 1 << 18
+LABELS = StreamFields({"container_name": compile_template("{container.name}")})
+METADATA = StreamFields()
 HALF = "status == 200 and duration_ms >= 250"
 
 
@@ -66,6 +74,11 @@ def loops() -> Iterator[Loop]:
     yield Loop("files", len(texts), _files(texts))
     yield Loop("syslog", len(texts), lambda: [syslog.stream([one]) for one in batches])
     yield Loop("json", len(texts), lambda: [json.encode([one]) for one in batches])
+    bulk = BulkEncoder(Index("logs-docker.{source}-default", compile_template))
+    otlp, loki = Requests(Resources(), "message", "1"), LokiEncoder(Protobuf(), LABELS, METADATA)
+    yield Loop("bulk", len(texts), lambda: [bulk.encode([one]) for one in batches])
+    yield Loop("otlp", len(texts), lambda: [otlp.logs([one], 1) for one in batches])
+    yield Loop("loki", len(texts), lambda: [loki.encode([one]) for one in batches])
     yield Loop("parse", len(texts), lambda: [parser(one) for one in batches])
     auto = parse.Stage("auto").bind(batches[0].container)
     auto(batches[0])
