@@ -149,13 +149,14 @@ class Collector:
     def come(
         self, count: int, timeout: float, idle: float, alive: Callable[[], bool] = lambda: True
     ) -> bool:
-        """Waits until so many have come, or none for `idle` seconds, or for a moment after the
-        program that sends them has ended; whether they have."""
+        """Waits until so many have come; or none for `idle` seconds once there was one; or for a
+        moment after the program that sends them has ended. Whether they have come."""
         deadline, seen, moved = time.monotonic() + timeout, 0, time.monotonic()
         while (now := self.count) < count:
             if now > seen:
                 seen, moved = now, time.monotonic()
-            if time.monotonic() > min(deadline, moved + (idle if alive() else MOMENT)):
+            patience = (idle if seen else timeout) if alive() else MOMENT
+            if time.monotonic() > min(deadline, moved + patience):
                 return False
             time.sleep(0.02)
         return True

@@ -43,7 +43,7 @@ def _head(others: Sequence[str]) -> list[str]:
     cells = ["to", "dockline: CPU s per million lines", "k lines/s", "bytes a line"]
     for name in others:
         cells += [f"{name}: CPU s per million lines", "k lines/s", "bytes a line"]
-        cells += [f"CPU, dockline to {name}", "lines/s"]
+        cells += [f"CPU, dockline to {name}", f"lines/s, dockline to {name}"]
     cells.append("what differs, and what was lost")
     return [_line(cells), _line(["---"] * len(cells))]
 

@@ -122,8 +122,16 @@ def test_a_file_is_read_while_it_is_written(tmp_path: Path) -> None:
 
 def test_nothing_for_a_while_is_told_from_all() -> None:
     with Collector("stream") as there:
-        assert not there.come(1, timeout=10, idle=0.1)
-        assert str(there.checked(range(1)).verdict) == "1 lost"
+        send(there.port, LINES[:1])
+        assert not there.come(2, timeout=60, idle=0.1)
+        assert str(there.checked(range(2)).verdict) == "1 lost"
+
+
+def test_who_has_ended_is_not_waited_for() -> None:
+    with Collector("stream") as there:
+        begun = time.monotonic()
+        assert not there.come(1, timeout=60, idle=60, alive=lambda: False)
+        assert time.monotonic() - begun < 50
 
 
 @pytest.mark.server
