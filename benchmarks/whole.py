@@ -26,7 +26,7 @@ from benchmarks.whole_ways import WholeWay
 from pipeline.testing.private_engine import PrivateEngine
 from tests.servers.nats import NatsServer
 
-PATIENCE, IDLE = 300.0, 10.0
+PATIENCE, IDLE = 300.0, 30.0
 """Seconds that a run may take, and without a line after which the rest counts as lost."""
 OURS = "dockline"
 
