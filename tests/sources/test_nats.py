@@ -35,6 +35,10 @@ from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.intake_room import Sink, room, until
 from pipeline.testing.source_kit import Connect, SourceKit
 from pipeline.topology import Route, Router
+from pipeline.transport.nats.connection import NatsConnection
+from pipeline.transport.nats.consumers import Wanted, ensure
+from pipeline.transport.nats.jetstream import JetStream
+from pipeline.transport.nats.pull import ACK, Delivered, Puller
 from tests.servers.nats import NatsServer, old
 from tests.servers.nats_by_hand import by_hand
 
@@ -498,6 +502,54 @@ async def test_without_order_every_hub_reads_everything(server: NatsServer) -> N
         await until(lambda: len(a.sinks[0].lines) + len(b.sinks[0].lines) == 200)
         made = [one["config"] for one in await consumers(publisher)]
         assert len(made) == PARTITIONS and not any("priority_policy" in one for one in made)
+
+
+async def test_what_a_hub_of_before_has_is_waited_for_and_it_gets_nothing_more(
+    server: NatsServer,
+) -> None:
+    """One of an earlier version, which knows nothing of pins, while hubs are updated."""
+    of = container("c1", number=1)
+    async with agent(server) as publisher:
+        for number in range(8):
+            await publisher.log(str(number), of=of)
+        (number,) = [n for n, one in enumerate(await subjects(publisher)) if one]
+        before = Wanted("DOCKLINE", f"hub-{number}", f"dockline.{number}.>", False, 60, 1000)
+        jetstream = JetStream(NatsConnection([server.url]), timeout=20)
+        await jetstream.open()
+        await ensure(jetstream, before)
+        had: list[Delivered] = []
+
+        def came(delivered: Delivered) -> bool:
+            had.append(delivered)
+            return False
+
+        old = Puller(jetstream, "DOCKLINE", before.name, came)
+        await old.open()
+        await old.pull(4, 1 << 20)
+        await until(lambda: len(had) == 4)
+        async with room(make(server.url), name="queue") as one:
+            (sink,) = one.sinks
+            await until(lambda: sizes([one.source]) == [PARTITIONS])  # type: ignore[list-item]
+            await old.pull(4, 1 << 20)
+            with pytest.raises(Unavailable, match="Priority Group missing"):
+                await old.next()
+            await asyncio.sleep(1)
+            assert sink.lines == [] and len(had) == 4
+            for delivered in had:
+                await jetstream.nats.publish(delivered.reply, ACK)
+            await until(lambda: len(sink.lines) == 4)
+            assert sink.lines == [b"4", b"5", b"6", b"7"]
+            await until(lambda: _none_left(publisher))
+        await jetstream.close()
+
+
+async def subjects(publisher: Agent) -> list[bool]:
+    """For each partition, whether there are messages of it."""
+    answer = await publisher._client.request(
+        "$JS.API.STREAM.INFO.DOCKLINE", b'{"subjects_filter": "dockline.>"}'
+    )
+    found = {name.split(".")[1] for name in json.loads(answer.data)["state"]["subjects"]}
+    return [str(number) in found for number in range(PARTITIONS)]
 
 
 async def test_a_stream_of_others_has_one_consumer(server: NatsServer) -> None:
