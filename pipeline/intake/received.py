@@ -1,5 +1,5 @@
-"""Decodes messages of a queue into entries: those of another agent (`encode.nats.messages`) and any
-others.
+"""Decodes messages of a queue into entries: those of another agent (`encode.columns`,
+`encode.json`) and any others.
 
 Anybody may have written them. Decoding gives entries or raises `ValueError` with what is wrong.
 Sizes are limited before anything is allocated.
@@ -19,7 +19,7 @@ import msgpack  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline.buffer.columns import ColumnCodec
-from pipeline.encode.nats.messages import LARGEST as LARGEST_COLUMNS
+from pipeline.encode.columns import LARGEST as LARGEST_COLUMNS
 from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.model import plain
 from pipeline.model.batch import STREAM_NAMES, Batch
@@ -34,6 +34,13 @@ LARGEST: Final = 64 << 20
 """Most bytes of a message."""
 HEAVIEST: Final = 128 << 20
 """Most bytes of memory that one message may take when decoded, beside the data itself."""
+
+FORMAT: Final = "Dockline-Format"
+"""The header that says how an agent has written a message."""
+MOST_CONTAINERS: Final = 1000
+"""Containers of JSON messages that are known from one message to the next."""
+USUAL: Final = 1 << 16
+"""Bytes of a JSON message whose container's facts are kept for the next."""
 
 _SORTS: Final = frozenset(SOURCES)
 _TIMES: Final = re.compile(rb"(?:\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{9}Z)*")
@@ -53,7 +60,22 @@ class Received:
 
     def __init__(self) -> None:
         self._columns = ColumnCodec(foreign=True)
-        self._containers: dict[str, Container] = {}
+        self._containers: dict[str, tuple[Any, Container]] = {}
+        """Those of JSON, with the facts that each was made of."""
+
+    def message(self, headers: Mapping[str, str], body: bytes) -> tuple[list[Batch], int] | None:
+        """Decodes a message as its headers say. Returns its batches, and the bytes to account for;
+        None if another program than an agent has written it. Raises `ValueError` if it is
+        malformed."""
+        form = headers.get(FORMAT)
+        if form is None:
+            return None
+        if form == "columns/1":
+            length = _header_number(headers, "Dockline-Size")
+            return self.columns(body, length, _header_number(headers, "Dockline-Entries"))
+        if form == "json/1":
+            return [self.json(body)], len(body)
+        raise ValueError(f"a format of a later version: {form:.50}")
 
     def columns(self, body: bytes, plain: int, entries: int) -> tuple[list[Batch], int]:
         """Decodes a `columns/1` message. Returns its batches and their size in memory, in bytes.
@@ -89,14 +111,15 @@ class Received:
         if len(body) > LARGEST or sum(map(body.count, b",[{")) * _OF_JSON > HEAVIEST:
             raise ValueError("larger than an entry may be")
         try:
-            batch = self._entry(msgspec.json.decode(body, type=dict[str, Any]))
+            entry = msgspec.json.decode(body, type=dict[str, Any])
+            batch = self._entry(entry, usual=len(body) < USUAL)
         except NOT_JSON as error:
             raise ValueError(f"no JSON: {error!s:.100}") from error
         if not _is_one(batch):
             raise ValueError("no entry of a dockline")
         return batch
 
-    def _entry(self, entry: dict[str, Any]) -> Batch:
+    def _entry(self, entry: dict[str, Any], *, usual: bool) -> Batch:
         event, container = _table(entry, "event"), _table(entry, "container")
         time, rest = split_timestamp(_string(entry, "@timestamp").encode())
         sequence, part = event.get("sequence"), event.get("part")
@@ -108,7 +131,7 @@ class Received:
         parsed = {name: value for name, value in entry.items() if name not in RESERVED}
         parsed.update(_table(entry, "fields"))
         return Batch(
-            self._container(container, entry, module),
+            (self._container if usual else _made)(container, entry, module),
             [_text(message)],
             [time],
             bytes([_STREAMS.get(_string(entry, "stream"), 0)]),
@@ -123,16 +146,16 @@ class Received:
     def _container(
         self, container: Mapping[str, Any], entry: Mapping[str, Any], module: str
     ) -> Container:
-        image, labels = _table(container, "image"), _table(container, "labels")
-        tag = f":{_string(image, 'tag')}" if image.get("tag") else ""
-        return Container(
-            _id(_string(container, "id")),
-            plain.name(_string(container, "name")),
-            plain.name(f"{_string(image, 'name')}{tag}"),
-            plain.labels({name: _string(labels, name) for name in labels}),
-            plain.name(_string(_table(entry, "host"), "name")),
-            module=module,
-        )
+        facts = container, entry.get("host"), module
+        key = _string(container, "id")
+        known = self._containers.get(key)
+        if known is not None and known[0] == facts:
+            return known[1]
+        made = _made(container, entry, module)
+        if len(self._containers) >= MOST_CONTAINERS:
+            self._containers.clear()
+        self._containers[key] = facts, made
+        return made
 
     def foreign(self, body: bytes, stream: str, subject: str, time: int, sequence: int) -> Batch:
         """Makes one entry of any other message. Raises `ValueError` if it is too large.
@@ -142,11 +165,39 @@ class Received:
         """
         if len(body) > LARGEST:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
-        container = Container(
-            _id(f"nats:{stream}:{subject}"), plain.name(subject), "", module="nats"
-        )
-        line = body.removesuffix(b"\n").removesuffix(b"\r")
-        return Batch(container, [line], [from_nanoseconds(time)], b"\0", [sequence])
+        container = others("nats", f"{stream}:{subject}", subject)
+        return Batch(container, [line_of(body)], [from_nanoseconds(time)], b"\0", [sequence])
+
+
+def _made(container: Mapping[str, Any], entry: Mapping[str, Any], module: str) -> Container:
+    image, labels = _table(container, "image"), _table(container, "labels")
+    tag = f":{_string(image, 'tag')}" if image.get("tag") else ""
+    return Container(
+        _id(_string(container, "id")),
+        plain.name(_string(container, "name")),
+        plain.name(f"{_string(image, 'name')}{tag}"),
+        plain.labels({name: _string(labels, name) for name in labels}),
+        plain.name(_string(_table(entry, "host"), "name")),
+        module=module,
+    )
+
+
+def others(module: str, identity: str, name: str) -> Container:
+    """What stands for the container of messages that no agent has written. `module`: the source's
+    type. `identity`: what tells it from all others of that type."""
+    return Container(_id(f"{module}:{identity}"), plain.name(name), "", module=module)
+
+
+def line_of(body: bytes) -> bytes:
+    """A message's body without the end of its line."""
+    return body.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _header_number(headers: Mapping[str, str], name: str) -> int:
+    value = headers.get(name, "")
+    if not value.isdecimal() or len(value) > 12:
+        raise ValueError(f"its header {name} is not a number")
+    return int(value)
 
 
 def _decompressed(body: bytes, plain: int) -> bytes:

@@ -14,7 +14,7 @@ EntryKind = Literal["logs", "events", "stats"]
 
 DOCKER = "docker"
 """The module of a real container: the first part of `event.dataset`."""
-MODULES = (DOCKER, "forward", "syslog", "nats")
+MODULES = (DOCKER, "forward", "syslog", "nats", "kafka")
 """Every possible `Container.module` that dockline itself sets: `docker`, or the type of the source
 that entries came from."""
 SOURCES: tuple[EntryKind, ...] = get_args(EntryKind)

@@ -131,7 +131,7 @@ class SourceContext:
     """Name of this host."""
 
 
-class Share(msgspec.Struct, frozen=True):
+class Share(msgspec.Struct, frozen=True, omit_defaults=True):
     """One partition of a stream that several processes read together."""
 
     partition: int
@@ -144,6 +144,8 @@ class Share(msgspec.Struct, frozen=True):
     pending: int | None
     """Messages that are not delivered to anybody yet, when the last message came. None if this
     process doesn't read it."""
+    topic: str = ""
+    """Whose partition it is, where a source may read several topics."""
 
 
 class SharedStream(msgspec.Struct, frozen=True):

@@ -1,4 +1,5 @@
-"""Kafka, Redpanda and others with Kafka's protocol: one record per entry.
+"""Kafka, Redpanda and others with Kafka's protocol: a queue between agents and a hub, or any other
+consumer.
 
 ```toml
 [sinks.kafka]
@@ -16,9 +17,14 @@ tls = {}                                      # the system's authorities
 
 It needs the extra: `pip install 'dockline[kafka]'`; the image has it.
 
-- **A record** has the entry as ECS JSON for its value, the container's id for its key, and the
-  entry's time in milliseconds for its timestamp; its headers are `content-type`, `source` (`logs`,
-  `events`, `stats`) and `host`. A key always goes to the same partition, by the hash of Kafka's own
+- **A record**, with `format = "json"`, has an entry as ECS JSON for its value, the container's id
+  for its key, and the entry's time in milliseconds for its timestamp; its headers are
+  `content-type`, `source` (`logs`, `events`, `stats`) and `host`. With `format = "columns"` it has
+  what a payload has of one container, source and route, compressed, for a dockline with a `kafka`
+  source: at a fraction of the cost for both sides. Its key is the same, its timestamp that of the
+  first entry, and its headers are `Dockline-Format`, `-Size`, `-Entries`, `-Container`, `-Host` and
+  `-Image`. A
+  key always goes to the same partition, by the hash of Kafka's own
   clients, so a container's entries stay in order while the topic's number of partitions stays.
 - **Topics** are named by the template `topic`, with the placeholders of the stage `set`. In their
   values, characters other than letters, digits, `_`, `.` and `-` become `_`, and so does an empty
@@ -28,6 +34,8 @@ It needs the extra: `pip install 'dockline[kafka]'`; the image has it.
   was lost is sent again with the same producer id and sequence numbers, also over a new connection:
   a broker that has it does not store it twice. A restarted agent has a new producer id, so after a
   kill, what was in flight is stored twice; `event.sequence` and `@timestamp` identify duplicates.
+- **Size**: columns larger than `max_batch`, or than the broker takes, are split between entries;
+  what the broker has refused first may be stored behind later entries of its container.
 - **Errors**: records that are too large, that have a timestamp which the topic does not take, or
   that it calls invalid, are found by splitting batches in halves, and are refused; they may go to
   `dead_letter`. While a topic calls all records invalid, none is refused: the topic may expect
@@ -44,12 +52,15 @@ not yet with a broker of Apache Kafka or Redpanda.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.kafka import LONGEST_TOPIC, KafkaEncoder
+from pipeline.encode.kafka_columns import KafkaColumnsEncoder
 from pipeline.encode.plain_name import plain_name
 from pipeline.expression import compile_template, has_placeholders
 from pipeline.model.address_form import AddressForm
@@ -57,7 +68,6 @@ from pipeline.model.batch import Batch
 from pipeline.model.component import (
     Duration,
     Payload,
-    Secret,
     SharedQueue,
     Sink,
     SinkConfig,
@@ -68,24 +78,13 @@ from pipeline.model.component import (
 from pipeline.model.container import Container
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.extras import needed
-from pipeline.transport.net.address import Address, parse
-from pipeline.transport.net.tls import check_key
+from pipeline.transport.kafka.access import SaslConfig, cluster
 
 if TYPE_CHECKING:
     from pipeline.transport.kafka.producer import PendingRecords
+    from pipeline.transport.kafka.records import Records
 
 _ANY = Batch(Container("", "", ""), [b""], [b"2026-01-31T23:59:59.123456789Z"], b"\1", [0])
-
-
-class SaslConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """User and password for SASL."""
-
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    """How to prove knowledge of the password; `PLAIN` sends it."""
-    user: Annotated[str, msgspec.Meta(min_length=1, examples=["dockline"])]
-    """Name of the user."""
-    password: Annotated[Secret, msgspec.Meta(examples=["${KAFKA_PASSWORD}"])]
-    """The user's password."""
 
 
 class Config(SinkConfig, frozen=True, kw_only=True):
@@ -118,8 +117,10 @@ class Config(SinkConfig, frozen=True, kw_only=True):
         "dockline"
     )
     """Name of the topic; may be a template."""
+    format: Literal["json", "columns"] = "json"
+    """`columns` is for a dockline with a `kafka` source, `json` for everything else."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
-    """Compression of batches. `zstd` and `lz4` are the fastest."""
+    """Compression of batches. `zstd` and `lz4` are the fastest. Columns are compressed already."""
     max_batch: Annotated[Size, msgspec.Meta(ge=1)] = Size(1_000_000)
     """Largest batch of a partition, before compression; not more than the topic's
     `max.message.bytes`. A batch that is too large for the broker is split in halves."""
@@ -136,27 +137,28 @@ class Config(SinkConfig, frozen=True, kw_only=True):
         return SharedQueue(self.topic)
 
 
-class Kafka(Sink["PendingRecords"]):
-    """Produces records. `Payload.data` knows which of them the brokers have not acknowledged."""
+class Kafka(Sink["list[PendingRecords]"]):
+    """Produces records. `Payload.data` knows which of them the brokers have not acknowledged: those
+    of the payload, and behind them what had to be made smaller."""
 
     def __init__(self, config: Config, context: SinkContext) -> None:
-        servers = [_server(text) for text in config.bootstrap_servers]
         _check(config)
         self._constant = [] if has_placeholders(config.topic) else [config.topic]
         with at("topic"):
             topics = compile_template(config.topic, plain_name)
-        self._encoder = KafkaEncoder(topics, host=context.host)
+        self._encoder: KafkaEncoder | KafkaColumnsEncoder
+        self._smaller: Callable[[Records, int], Records | None] = lambda records, index: None
+        if config.format == "columns":
+            pack, largest = ColumnCodec().encode, int(config.max_batch)
+            columns = KafkaColumnsEncoder(topics, pack, largest=largest, host=context.host)
+            self._encoder, self._smaller = columns, columns.smaller
+        else:
+            self._encoder = KafkaEncoder(topics, host=context.host)
         if config.compression in ("snappy", "lz4", "zstd"):
             needed("cramjam", "kafka", f'compression = "{config.compression}"')
-        kafka: Any = needed("pipeline.transport.kafka.cluster", "kafka")
+        timeout = float(config.timeout)
+        self._cluster = cluster(config.bootstrap_servers, config.tls, config.sasl, timeout=timeout)
         producer: Any = needed("pipeline.transport.kafka.producer", "kafka")
-        sasl, timeout = config.sasl, float(config.timeout)
-        self._cluster = kafka.Cluster(
-            servers,
-            config.tls,
-            kafka.Sasl(sasl.mechanism, sasl.user, sasl.password) if sasl else None,
-            timeout=timeout,
-        )
         self._producer = producer.Producer(
             self._cluster,
             codec=producer.CODECS[config.compression],
@@ -170,34 +172,34 @@ class Kafka(Sink["PendingRecords"]):
         await self._producer.prepare(self._constant)
 
     def reached(self) -> str:
-        return str(self._cluster.reached())
+        return self._cluster.reached()
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[PendingRecords]:
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[PendingRecords]]:
         records = self._encoder.encode(batches)
-        return Payload(self._pending(records), len(records.values), records.size)
+        return Payload([self._pending(records)], records.entries, records.size)
 
-    async def send(self, payload: Payload[PendingRecords]) -> None:
-        place = payload.data.records.place
-        await self._producer.send(
-            payload.data, lambda index, reason: payload.refuse(*place(index), reason)
-        )
+    async def send(self, payload: Payload[list[PendingRecords]]) -> None:
+        while payload.data:
+            pending = payload.data[0]
+            await self._producer.send(pending, partial(self._refused, payload, pending.records))
+            payload.data.pop(0)
+
+    def _refused(
+        self, payload: Payload[list[PendingRecords]], records: Records, index: int, reason: str
+    ) -> None:
+        """Refuses a record; of several entries in one, those that are to blame."""
+        halves = self._smaller(records, index)
+        if halves is not None:
+            payload.data.append(self._pending(halves))
+            return
+        for batch, place in records.places(index):
+            payload.refuse(batch, place, reason)
 
     async def close(self) -> None:
         await self._cluster.close()
 
 
-def _server(text: str) -> Address:
-    try:
-        return parse(text, {"kafka": 9092}, "kafka")
-    except ConfigError as error:
-        raise ConfigError(error.message, path="bootstrap_servers") from None
-
-
 def _check(config: Config) -> None:
-    tls = config.tls
-    check_key(tls)
-    if tls is not None and tls.server_name:
-        raise ConfigError("each broker is verified by its own name", path="tls.server_name")
     with at("topic"):
         (around,) = compile_template(config.topic, lambda _: "_")(_ANY)
     if odd := re.search(r"[^A-Za-z0-9_.-]", around):

@@ -43,7 +43,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from pipeline.buffer.columns import ColumnCodec
-from pipeline.encode.nats.messages import LARGEST, ColumnsMessages, JsonMessages, Published
+from pipeline.encode.columns import LARGEST
+from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model.address_form import AUTH, AddressForm
 from pipeline.model.batch import Batch

@@ -48,7 +48,6 @@ stream. Each entry keeps its container, time, `event.sequence` and fields.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -330,17 +329,8 @@ class NatsSource(Source):
         headers, body = delivered.headers, delivered.body
         if UNREADABLE in headers:
             raise ValueError("its headers are malformed")
-        form = headers.get("Dockline-Format")
-        if form == "columns/1":
-            length, entries = (
-                _number(headers, "Dockline-Size"),
-                _number(headers, "Dockline-Entries"),
-            )
-            return self._received.columns(body, length, entries)
-        if form == "json/1":
-            return [self._received.json(body)], len(body)
-        if form is not None:
-            raise ValueError(f"a format of a later version: {form:.50}")
+        if (found := self._received.message(headers, body)) is not None:
+            return found
         stream, subject = self._config.stream, delivered.subject
         time, place = delivered.time, delivered.sequence
         return [self._received.foreign(body, stream, subject, time, place)], len(body)
@@ -361,10 +351,3 @@ class NatsSource(Source):
         if self._members is not None:
             await self._members.say()
             await self._jetstream.request(f"STREAM.INFO.{self._config.stream}")  # so it was sent
-
-
-def _number(headers: Mapping[str, str], name: str) -> int:
-    value = headers.get(name, "")
-    if not value.isdecimal() or len(value) > 12:
-        raise ValueError(f"its header {name} is not a number")
-    return int(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 
 from pipeline.encode.kafka import KafkaEncoder, milliseconds, topic
 from pipeline.testing.builders import batch, container
@@ -21,7 +22,7 @@ def test_columns_are_of_equal_length_and_in_order() -> None:
     assert records.keys == [some[0].container.id.encode()] * 2 + [some[2].container.id.encode()]
     assert [dict(headers)["host"] for headers in records.headers] == [b"web-1", b"web-1", b"here"]
     assert [list(run.places) for run in records.topics] == [[0, 1], [2]]
-    assert [records.place(index) for index in range(3)] == [
+    assert [*chain.from_iterable(map(records.places, range(3)))] == [
         (some[0], 0),
         (some[0], 1),
         (some[2], 0),

@@ -82,6 +82,12 @@ class KafkaCluster:
             )
         )
 
+    def rebalance_at_once(self) -> None:
+        """A group waits no longer for others to join than until the first has."""
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(
+            self._cluster, ctypes.c_int32(100)
+        )
+
     def fail(self, request: int, *codes: int) -> None:
         """The next requests of a kind are answered with these, and do nothing."""
         array = (ctypes.c_int * len(codes))(*codes)

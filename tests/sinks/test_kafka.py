@@ -259,7 +259,8 @@ async def test_what_a_part_of_the_partitions_has_taken_is_not_sent_again(
     cluster.fail(kafka.PRODUCE, kafka.NOT_LEADER)
     with pytest.raises(Unavailable):
         await to.send(payload)
-    assert payload.data.left is not None and len(payload.data.left) == 1
+    (left,) = payload.data
+    assert left.left is not None and len(left.left) == 1
     await to.open()
     await to.send(payload)
     await to.close()

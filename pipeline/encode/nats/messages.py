@@ -11,22 +11,12 @@ the reader needs both. `Nats-Msg-Id` is the same whenever the same entries are s
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
 
+from pipeline.encode.columns import UNPRINTABLE, Pack, Piece, grouped, halves, header, packed
 from pipeline.encode.json import JsonEncoder
 from pipeline.model.batch import Batch
-
-CHUNK: Final = 512 * 1024
-"""Bytes of memory that are joined to one message; a single batch may have more."""
-
-LARGEST: Final = 32 << 20
-"""Bytes of columns before compression that a reader takes."""
-
-Piece = tuple[Batch, int, int]
-"""Entries of a batch: from the first index up to the second."""
 
 
 class Published:
@@ -80,13 +70,11 @@ class _Entry(Published):
 
 def headed(headers: Mapping[str, str]) -> bytes:
     """Headers as they are sent. In values, what is not printable ASCII becomes `?`."""
-    lines = [f"{name}: {_UNPRINTABLE.sub('?', value)}\r\n" for name, value in headers.items()]
+    lines = [f"{name}: {UNPRINTABLE.sub('?', value)}\r\n" for name, value in headers.items()]
     return f"NATS/1.0\r\n{''.join(lines)}\r\n".encode()
 
 
 Subject = Callable[[Batch], str]
-Pack = Callable[[Sequence[Batch]], tuple[bytes, int]]
-"""Batches of one container as bytes, with their length before compression."""
 
 
 class ColumnsMessages:
@@ -101,44 +89,27 @@ class ColumnsMessages:
         self._pack = pack
         self._subject = subject
         self._host = host
-        self._common = {**common, "Dockline-Format": "columns/1"}
+        self._common = dict(common)
 
     def of(self, batches: Iterable[Batch]) -> list[Published]:
         """The messages that hold all entries of `batches`; those of a container in order."""
-        groups: dict[tuple[int, str, str], tuple[list[Piece], int]] = {}
-        done: list[list[Piece]] = []
-        for batch in filter(len, batches):
-            key = id(batch.container), batch.source, batch.route
-            pieces, size = groups.get(key, ([], 0))
-            if size >= CHUNK:
-                done.append(pieces)
-                pieces, size = [], 0
-            pieces.append((batch, 0, len(batch)))
-            groups[key] = pieces, size + batch.size
-        done += [pieces for pieces, _ in groups.values()]
-        return [self._message(self._subject(pieces[0][0]), pieces) for pieces in done]
+        pieces = [((batch, 0, len(batch)), "") for batch in filter(len, batches)]
+        return [self._message(self._subject(some[0][0]), some) for some, _ in grouped(pieces)]
 
     def halves(self, message: Published) -> list[Published]:
         """Two messages with the entries of one; none where it has only one entry."""
-        pieces = message.pieces
-        entries = sum(stop - start for _, start, stop in pieces)
-        if entries < 2:
-            return []
-        return [self._message(message.subject, half) for half in _halves(pieces, entries // 2)]
+        found = halves(message.pieces) or ()
+        return [self._message(message.subject, half) for half in found]
 
     def _message(self, subject: str, pieces: Sequence[Piece]) -> Published:
-        batches = [_cut(piece) for piece in pieces]
-        body, plain = self._pack(batches)
-        entries, container = sum(map(len, batches)), batches[0].container
-        headers = self._common | {
-            "Dockline-Size": str(plain),
-            "Dockline-Entries": str(entries),
-            "Dockline-Container": _header(container.name),
-            "Dockline-Host": _header(container.host or self._host),
-            "Dockline-Image": _header(container.image),
-            "Nats-Msg-Id": f"{_identity(batches[0], 0)}:{entries}:{zlib.crc32(body):08x}",
+        it = packed(pieces, self._pack, self._host)
+        identity = f"{_identity(it.batches[0], 0)}:{it.headers['Dockline-Entries']}"
+        headers = {
+            **self._common,
+            **it.headers,
+            "Nats-Msg-Id": f"{identity}:{zlib.crc32(it.body):08x}",
         }
-        return Published(subject, body, headed(headers), pieces, plain)
+        return Published(subject, it.body, headed(headers), pieces, it.plain)
 
 
 class JsonMessages:
@@ -181,31 +152,4 @@ def _identity(batch: Batch, index: int) -> str:
 
 
 def _where(batch: Batch) -> str:
-    return _header(f"{batch.container.id}:{batch.source}:{batch.route}")
-
-
-def _halves(pieces: Sequence[Piece], middle: int) -> tuple[list[Piece], list[Piece]]:
-    """The first `middle` entries, and the others."""
-    first: list[Piece] = []
-    second: list[Piece] = []
-    for batch, start, stop in pieces:
-        cut = min(start + middle, stop)
-        middle -= cut - start
-        if cut > start:
-            first.append((batch, start, cut))
-        if stop > cut:
-            second.append((batch, cut, stop))
-    return first, second
-
-
-def _cut(piece: Piece) -> Batch:
-    batch, start, stop = piece
-    return batch if stop - start == len(batch) else batch.pick(range(start, stop))
-
-
-_UNPRINTABLE: Final = re.compile(r"[^!-~ ]")
-
-
-def _header(value: str) -> str:
-    """Printable ASCII, and not endless."""
-    return _UNPRINTABLE.sub("?", value[:256])
+    return header(f"{batch.container.id}:{batch.source}:{batch.route}")

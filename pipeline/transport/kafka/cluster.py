@@ -54,15 +54,17 @@ class BrokerConnection(AIOKafkaConnection):  # type: ignore[misc]
     """A connection to one broker. It ends where an answer is announced that is too large to be
     one."""
 
+    largest = LARGEST_ANSWER
+
     @staticmethod
     async def _read(self_ref: Callable[[], BrokerConnection | None]) -> None:
         if (self := self_ref()) is None:
             return
-        reader = self._reader
+        reader, largest = self._reader, self.largest
         while True:
             del self  # one that nobody has any more is let go of, as aiokafka does
             size = int.from_bytes(await reader.readexactly(4), "big")
-            if size > LARGEST_ANSWER:
+            if size > largest:
                 raise ConnectionError(f"an answer of {size} bytes is announced")
             frame = await reader.readexactly(size)
             if (self := self_ref()) is None:
@@ -81,9 +83,10 @@ class Cluster:
         sasl: Sasl | None,
         *,
         timeout: float,
+        largest: int = LARGEST_ANSWER,
     ) -> None:
         """`timeout` in seconds is for each answer, and for connecting where it is less than
-        `GREETING`. Raises `MissingPackage`."""
+        `GREETING`. An answer may have `largest` bytes. Raises `MissingPackage`."""
         overridden(
             "aiokafka",
             "kafka",
@@ -94,6 +97,7 @@ class Cluster:
         self._servers = servers
         self._tls = tls
         self._timeout = timeout
+        self._largest = largest
         protocol = ("SASL_" if sasl else "") + ("SSL" if tls is not None else "PLAINTEXT")
         self._options: dict[str, Any] = {
             "client_id": "dockline",
@@ -167,18 +171,40 @@ class Cluster:
 
     async def _ask_for(self, topics: Collection[str]) -> None:
         """A topic that is not there is made by the brokers, where they are told to."""
-        answer = await self.ask(None, MetadataRequest(sorted(topics)))
-        self._brokers = {
-            node: Address("kafka", host, port) for node, host, port, *_ in answer.brokers
-        }
-        leaders = {}
-        for code, topic, *_, partitions in answer.topics:
-            if code:
-                raise self._no_topic(topic, code)
-            leaders[topic] = {partition: leader for _, partition, leader, *_ in partitions}
+        leaders, codes = self._told(await self.ask(None, MetadataRequest(sorted(topics))))
+        for topic, code in codes.items():
+            raise self._no_topic(topic, code)
         if missing := set(topics) - {topic for topic, those in leaders.items() if those}:
             raise self._no_topic(min(missing), errors.UnknownTopicOrPartitionError.errno)
         self._leaders, self._asked = leaders, time.monotonic()
+
+    async def look(self, topics: Collection[str] | None) -> tuple[dict[str, int], dict[str, int]]:
+        """Asks for the partitions of `topics`, or of all topics, and makes none.
+
+        Returns the number of partitions of those that are there, and why others can't be read, as
+        the broker's error.
+        """
+        request = MetadataRequest(None if topics is None else sorted(topics), False)
+        leaders, codes = self._told(await self._ask_any(request))
+        self._leaders, self._asked = leaders, time.monotonic()
+        return {topic: len(those) for topic, those in leaders.items() if those}, codes
+
+    def _told(self, answer: Any) -> tuple[dict[str, dict[int, int]], dict[str, int]]:
+        """The leaders of each topic's partitions, and the errors of topics."""
+        self._brokers = {
+            node: Address("kafka", host, port) for node, host, port, *_ in answer.brokers
+        }
+        leaders, codes = {}, {}
+        for code, topic, *_, partitions in answer.topics:
+            if code:
+                codes[topic] = code
+            else:
+                leaders[topic] = {partition: leader for _, partition, leader, *_ in partitions}
+        return leaders, codes
+
+    def learn(self, node: int, host: str, port: int) -> None:
+        """Notes the address of a broker that another one has told."""
+        self._brokers[node] = Address("kafka", host, port)
 
     def _no_topic(self, topic: str, code: int) -> Unavailable:
         name = printable(topic)
@@ -213,6 +239,21 @@ class Cluster:
             return answer
         finally:
             del answer, silent, asking  # else the error has this frame, and the frame it
+
+    async def _ask_any(self, request: Any) -> Any:
+        """The answer of the first broker that gives one."""
+        problems = []
+        for node in (None, *self._brokers):
+            try:
+                return await self.ask(node, request)
+            except Unavailable as error:
+                problems.append(str(error))
+        raise Unavailable("; ".join(dict.fromkeys(problems)))
+
+    def forget(self, node: int) -> None:
+        """Closes the connection to a broker; it is made again when it is needed."""
+        if (connection := self._connections.pop(node, None)) is not None:
+            connection.close()
 
     async def _answer(self, address: Address, connection: BrokerConnection, request: Any) -> Any:
         try:
@@ -250,6 +291,7 @@ class Cluster:
 
     async def _connect(self, address: Address) -> BrokerConnection:
         connection = BrokerConnection(address.host, address.port, **self._options)
+        connection.largest = self._largest
         patience = min(self._timeout, GREETING)
         try:
             async with asyncio.timeout(patience):

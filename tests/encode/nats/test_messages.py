@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.buffer.columns import ColumnCodec
-from pipeline.encode.nats.messages import CHUNK, ColumnsMessages, JsonMessages, Published, headed
+from pipeline.encode.columns import CHUNK
+from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages, Published, headed
 from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile

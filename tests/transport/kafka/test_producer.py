@@ -44,7 +44,7 @@ class TwoBrokers:
 async def test_while_a_broker_is_silent_no_other_payload_goes_before_what_it_may_have() -> None:
     """Another one would have other numbers, and the broker could not tell what comes twice."""
     to = Kafka(Config(type="kafka", bootstrap_servers=["kafka-0:9092"]), SinkContext("kafka"))
-    pending = to.encode([batch("x", of=container(number=n)) for n in range(1, 20)]).data
+    (pending,) = to.encode([batch("x", of=container(number=n)) for n in range(1, 20)]).data
     producer = Producer(TwoBrokers(), codec=0, largest=1000, timeout=1)  # type: ignore[arg-type]
     said = set()
     for _ in range(40):
