@@ -238,7 +238,7 @@ class Consumer:
         topics, self._rejoin = dict(self.topics), False
         given = await self._group.join(topics, self.readings.keys())
         if given is None:
-            if not self._group.joined:
+            if self.readings and not self._group.joined:
                 self._lose()
             self._rejoin = True
             await asyncio.sleep(0.05)
@@ -272,7 +272,6 @@ class Consumer:
 
     def _lose(self) -> None:
         """The group has given to others what this process had, or will."""
-        self._group.forget()
         if self.readings:
             log.warning(
                 "source %s: the group took this hub for dead and has shared out its %d %s anew; "
