@@ -210,6 +210,7 @@ class KafkaSource(Source):
         consumer.report = intake.trouble
         consumer.gone = lambda count, why: intake.refuse("removed", why, count)
         consumer.unreadable = lambda why: intake.refuse("malformed", why)
+        consumer.tell()
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(consumer.keep(), name="kafka group")
             async with intake.taking(), asyncio.TaskGroup() as reading:
@@ -301,34 +302,39 @@ class KafkaSource(Source):
         rest: list[Record] = []
         size = 0
         known: object = None
-        ours = ""
+        form = ""
         for record in records:
             if record.value is None:
                 continue
             if record.headers != known:
-                known, ours = record.headers, _form(record.headers)
-            if not ours:
+                known, form = record.headers, _form(record.headers)
+            if form != "dockline":
+                size += len(record.value)
+            if form == "json":
+                try:
+                    found = [self._received.json(record.value)]
+                except ValueError:
+                    rest.append(record)
+                    continue
+            elif form == "dockline":
+                headers = {name: _text(value) for name, value in record.headers}
+                try:
+                    found, more = self._received.message(headers, record.value) or ([], 0)
+                except ValueError as error:
+                    topic, number = partition
+                    where = f'partition {number} of "{topic}" at {record.offset}'
+                    intake.refuse("malformed", printable(f"{where}: {error}"))
+                    continue
+                size += more
+            else:
                 rest.append(record)
                 continue
             if rest:
                 batches.append(self._foreign(partition, rest))
                 rest = []
-            try:
-                if ours == "json":
-                    found, more = [self._received.json(record.value)], len(record.value)
-                else:
-                    headers = {name: _text(value) for name, value in record.headers}
-                    found, more = self._received.message(headers, record.value) or ([], 0)
-            except ValueError as error:
-                topic, number = partition
-                where = f'partition {number} of "{topic}" at {record.offset}'
-                intake.refuse("malformed", printable(f"{where}: {error}"))
-                continue
             batches += found
-            size += more
         if rest:
             batches.append(self._foreign(partition, rest))
-        size += sum(len(record.value) for record in records if record.value) if not size else 0
         return (joined(batches) if len(batches) > 1 else batches), size
 
     def _foreign(self, partition: tuple[str, int], records: Sequence[Record]) -> Batch:
@@ -378,10 +384,11 @@ def _portions(records: Iterator[Record], begin: int) -> Iterator[list[Record]]:
 
 
 def _form(headers: Sequence[tuple[str, bytes | None]]) -> str:
-    """How an agent has written a record; an empty text if none has."""
+    """Whether an agent has written a record: `dockline` if its headers say how, `json` if they are
+    those of the sink's JSON, which others may have as well."""
     names = {name for name, _ in headers}
     if FORMAT in names:
-        return "columns"
+        return "dockline"
     return "json" if {"content-type", "source", "host"} <= names else ""
 
 

@@ -22,6 +22,7 @@ import pytest
 from tests.servers.daemon import PATIENCE
 
 PRODUCE, METADATA, INIT_PRODUCER_ID = 0, 3, 22
+FETCH, LIST_OFFSETS, COMMIT, FIND_COORDINATOR, JOIN, HEARTBEAT = 1, 2, 8, 10, 11, 12
 """Kinds of requests: https://kafka.apache.org/protocol#protocol_api_keys"""
 TOO_LARGE, NOT_LEADER, TIMED_OUT, TOO_FEW_AFTER_APPEND = 10, 6, 7, 20
 INVALID_TIMESTAMP, NO_AUTHORIZATION, OUT_OF_ORDER, DUPLICATE = 32, 29, 45, 46
@@ -113,6 +114,22 @@ class KafkaCluster:
         self._done(
             self._library.rd_kafka_mock_partition_set_leader(
                 self._cluster, topic.encode(), partition, broker
+            )
+        )
+
+    def coordinate(self, group: str, broker: int) -> None:
+        """Makes a broker the coordinator of a group."""
+        self._done(
+            self._library.rd_kafka_mock_coordinator_set(
+                self._cluster, b"group", group.encode(), broker
+            )
+        )
+
+    def shorten(self, topic: str, partition: int, first: int) -> None:
+        """Removes the records of a partition that are before an offset."""
+        self._done(
+            self._library.rd_kafka_mock_partition_delete_records(
+                self._cluster, topic.encode(), partition, ctypes.c_int64(first)
             )
         )
 

@@ -187,6 +187,10 @@ class Consumer:
             del self._problems[key]
         else:
             self._problems[key] = problem
+        self.tell()
+
+    def tell(self) -> None:
+        """Reports what lasts now."""
         self.report("; ".join(dict.fromkeys(self._problems.values())) or None)
 
     def _only(self, what: str, those: Collection[object]) -> None:
