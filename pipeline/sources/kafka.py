@@ -83,6 +83,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
 from pipeline.model.records import Fields
 from pipeline.model.timestamps import from_nanoseconds
+from pipeline.support.selector import SharedPause
 from pipeline.transport.kafka.access import SaslConfig, cluster
 from pipeline.transport.net.errors import printable
 
@@ -93,9 +94,9 @@ if TYPE_CHECKING:
 
 LARGEST_ANSWER: Final = 80 << 20
 """Bytes that an answer of a broker may have: more than the largest batch."""
-AT_ONCE: Final = 256 << 10
+AT_ONCE: Final = 128 << 10
 """Bytes of records that are taken together, where each is an entry."""
-MOST_AT_ONCE: Final = 2000
+MOST_AT_ONCE: Final = 500
 """Records that are taken together."""
 LAST: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
@@ -165,6 +166,8 @@ class KafkaSource(Source):
             name=context.name,
         )
         self._received = Received()
+        self._pause: SharedPause
+        """Awaited by all who read, so that the event loop has time to say that the hub is alive."""
         self._large = asyncio.Lock()
         """Held while a batch is read that is large when it is decompressed."""
         self._others: dict[tuple[str, int], Container] = {}
@@ -223,6 +226,7 @@ class KafkaSource(Source):
     async def _read_all(self, intake: Intake) -> None:
         """Reads each partition that this process has, for as long as it has it."""
         consumer = self._consumer
+        self._pause = SharedPause()
         async with asyncio.TaskGroup() as tasks:
             readers: dict[Reading, asyncio.Task[None]] = {}
             while True:
@@ -265,6 +269,7 @@ class KafkaSource(Source):
             else:
                 records = await asyncio.to_thread(self._batches.records, batch, most)
             for some in _portions(records, progress.taken):
+                await self._pause()
                 if reading.leaving is not None:
                     return
                 await self._take(reading, some, intake)
