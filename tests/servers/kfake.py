@@ -17,6 +17,7 @@ from typing import IO
 import pytest
 
 from tests.servers.daemon import Daemon
+from tests.suite.skips import NOT_GIVEN
 
 PORTS = (9092, 9093, 9094)
 VARIABLE = "KAFKA_BROKER"
@@ -28,7 +29,7 @@ class Kfake(Daemon):
     def __init__(self, directory: Path, *more: str) -> None:
         program = os.environ.get(VARIABLE)
         if not program:
-            pytest.skip(f"there is no Kafka broker: {VARIABLE} is to have the path of kfake")
+            pytest.skip(f"{NOT_GIVEN}{VARIABLE} is to have the path of a Kafka broker, kfake")
         self.servers = [f"127.0.0.1:{port}" for port in PORTS]
         directory.mkdir(parents=True, exist_ok=True)
         command = [program, "-d", str(directory / "data"), "-sync", "-pprof", "", *more]

@@ -43,11 +43,11 @@ def test_a_test_may_ask_for_the_products_own_pauses() -> None:
 
 
 def run_a_suite_that_skips(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, reason: str = "no such server"
 ) -> pytest.RunResult:
     monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent.parent))
     pytester.makeconftest(CONFTEST.read_text())
-    pytester.makepyfile("import pytest\n\ndef test_one(): pytest.skip('no such server')")
+    pytester.makepyfile(f"import pytest\n\ndef test_one(): pytest.skip({reason!r})")
     return pytester.runpytest_subprocess()
 
 
@@ -69,3 +69,13 @@ def test_in_ci_a_skip_is_a_failure(
     run = run_a_suite_that_skips(pytester, monkeypatch)
     assert run.ret == 1
     run.stdout.fnmatch_lines(["CI is set: what was skipped counts as failed"])
+
+
+@pytest.mark.server
+def test_a_program_that_only_a_variable_names_may_be_missing_in_ci(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    run = run_a_suite_that_skips(pytester, monkeypatch, "not given: BROKER has no path")
+    assert run.ret == 0
+    run.stdout.fnmatch_lines(["*::test_one: not given: BROKER has no path"])

@@ -42,6 +42,7 @@ function Hosts({ hosts, time, rates }) {
 }
 
 function Stream({ stream }) {
+  const severalTopics = new Set(stream.partitions.map(({ topic }) => topic)).size > 1;
   const alone = stream.ordered === false ? [] : stream.partitions.filter(({ reader }) => !reader);
   return html`<section class="fleet-stream" aria-labelledby="stream-${stream.source}">
     <h3 id="stream-${stream.source}">Source ${stream.source} <span class="dim">${stream.type}, stream ${stream.stream}, ${stream.address}</span></h3>
@@ -49,8 +50,8 @@ function Stream({ stream }) {
     <p class="dim">${stream.ordered === false ? "Not ordered: any number of hubs read at once, and none holds a partition." : stream.hubs?.length ? `Hubs: ${stream.hubs.join(", ")}` : ""}</p>
     <div class="scroll-x" tabindex="0" role="region" aria-label="Partitions of ${stream.source}"><table class="plain roomy">
       <thead><tr><th scope="col" class="num">Partition</th><th scope="col">Read by</th><th scope="col" class="num">Not read yet</th></tr></thead>
-      <tbody>${stream.partitions.map(({ partition, reader, here, pending }) => html`<tr key=${partition}>
-        <th scope="row" class="num">${partition}</th>
+      <tbody>${stream.partitions.map(({ partition, topic, reader, here, pending }) => html`<tr key=${`${topic ?? ""} ${partition}`}>
+        <th scope="row" class="num">${topic && severalTopics ? html`<span class="dim">${topic}</span> ` : ""}${partition}</th>
         <td class=${reader || stream.ordered === false ? "" : "bad"}>${reader ? html`${reader}${here ? html` <span class="tag">this agent</span>` : ""}` : stream.ordered === false ? "–" : "nobody, or not known"}</td>
         <td class="num">${exact(pending)}</td>
       </tr>`)}</tbody>
