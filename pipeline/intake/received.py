@@ -24,7 +24,14 @@ from pipeline.intake.weight import SMALL, weight, whole
 from pipeline.model import plain
 from pipeline.model.batch import STREAM_NAMES, Batch
 from pipeline.model.cadvisor import number
-from pipeline.model.container import DATASETS, DOCKER, LONGEST_NAME, SOURCES, Container
+from pipeline.model.container import (
+    DATASETS,
+    DOCKER,
+    LONGEST_NAME,
+    SOURCES,
+    Container,
+    EntryKind,
+)
 from pipeline.model.label_limits import MOST_LABELS
 from pipeline.model.records import NOT_JSON, RESERVED
 from pipeline.model.samples import Samples
@@ -51,6 +58,7 @@ _LAST: Final = 1 << 63
 """Sequence numbers are below: most destinations can't store larger ones."""
 _OF_JSON: Final = 64
 """Bytes of memory for a comma or a bracket in JSON: each has a value."""
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _STREAMS: Final = {name: number for number, name in enumerate(STREAM_NAMES)}
 
 
@@ -119,6 +127,67 @@ class Received:
             raise ValueError("no entry of a dockline")
         return batch
 
+    def entries(self, bodies: Sequence[bytes]) -> tuple[list[Batch], list[int]]:
+        """Decodes `json/1` messages as batches, those of each container in the same order.
+
+        What is checked of each message by `json` is checked of each batch: that is what a message
+        costs most. Returns the indexes of messages that are no entries, too.
+        """
+        found: list[Batch | Rows] = []
+        latest: dict[str, Rows] = {}
+        bad: list[int] = []
+        for index, body in enumerate(bodies):
+            row = self._row(body)
+            if row is None:
+                try:
+                    batch = self.json(body)
+                except ValueError:
+                    bad.append(index)
+                    continue
+                found.append(batch)
+                latest.pop(batch.container.id, None)
+                continue
+            container, source, *cells = row
+            rows = latest.get(container.id)
+            if rows is None or not rows.takes(container, source, cells[3]):
+                latest[container.id] = rows = Rows(container, source)
+                found.append(rows)
+            rows.add(index, cells)
+        batches: list[Batch] = []
+        for one in found:
+            if isinstance(one, Batch):
+                batches.append(one)
+            elif _is_fine(batch := one.batch()):
+                batches.append(batch)
+            else:
+                for index in one.indexes:
+                    try:
+                        batches.append(self.json(bodies[index]))
+                    except ValueError:
+                        bad.append(index)
+        return batches, sorted(bad)
+
+    def _row(self, body: bytes) -> tuple[Any, ...] | None:
+        """The cells of a usual entry, not yet checked; None for any other."""
+        if len(body) >= USUAL:
+            return None
+        try:
+            entry = _decode(body)
+            event, container, message = entry["event"], entry["container"], entry["message"]
+            time, sequence = entry["@timestamp"], event["sequence"]
+            module, source = DATASETS[event["dataset"]]
+            if len(time) != _WIDTH or type(message) is not str or not container["id"]:
+                return None
+            if "part" in event or "fields" in entry or "flags" in entry.get("log", ()):
+                return None
+            parsed = {name: value for name, value in entry.items() if name not in RESERVED}
+            stream = _STREAMS.get(_string(entry, "stream"), 0)
+            line, stamp = message.encode(), time.encode()
+            of = self._container(container, entry, module)
+            return of, source, line, stamp, stream, sequence, parsed
+        except (*NOT_JSON, LookupError, TypeError, AttributeError, ValueError):
+            return None
+
     def _entry(self, entry: dict[str, Any], *, usual: bool) -> Batch:
         event, container = _table(entry, "event"), _table(entry, "container")
         time, rest = split_timestamp(_string(entry, "@timestamp").encode())
@@ -167,6 +236,48 @@ class Received:
             raise ValueError(f"larger than {LARGEST >> 20} MiB")
         container = others("nats", f"{stream}:{subject}", subject)
         return Batch(container, [line_of(body)], [from_nanoseconds(time)], b"\0", [sequence])
+
+
+class Rows:
+    """Entries of one container that are to be a batch."""
+
+    def __init__(self, container: Container, source: EntryKind) -> None:
+        self._container = container
+        self._source = source
+        self.indexes: list[int] = []
+        """Which messages they are."""
+        self._cells: list[list[Any]] = []
+        self._last: Any = -1
+
+    def takes(self, container: Container, source: EntryKind, sequence: Any) -> bool:
+        """Whether an entry may be the next one."""
+        if container is not self._container or source != self._source:
+            return False
+        return type(sequence) is int and sequence > self._last
+
+    def add(self, index: int, cells: list[Any]) -> None:
+        self.indexes.append(index)
+        self._cells.append(cells)
+        self._last = cells[3]
+
+    def batch(self) -> Batch:
+        lines, times, streams, sequences, parsed = map(list, zip(*self._cells, strict=True))
+        return Batch(
+            self._container,
+            lines,
+            times,
+            bytes(streams),
+            sequences,
+            source=self._source,
+            fields=parsed if any(parsed) else None,
+        )
+
+
+def _is_fine(batch: Batch) -> bool:
+    try:
+        return _is_one(batch)
+    except ValueError:  # a day that there is not
+        return False
 
 
 def _made(container: Mapping[str, Any], entry: Mapping[str, Any], module: str) -> Container:

@@ -65,7 +65,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 
-from pipeline.intake.joined import joined
 from pipeline.intake.received import FORMAT, Received, line_of, others
 from pipeline.model.batch import Batch
 from pipeline.model.component import (
@@ -305,9 +304,18 @@ class KafkaSource(Source):
         """The entries of records, and the bytes to account for."""
         batches: list[Batch] = []
         rest: list[Record] = []
+        written: list[Record] = []
+        """By the sink as JSON, as it seems."""
         size = 0
         known: object = None
         form = ""
+
+        def flush() -> None:
+            found, bad = self._received.entries([record.value for record in written])
+            batches.extend(found)
+            rest.extend(written[index] for index in bad)
+            written.clear()
+
         for record in records:
             if record.value is None:
                 continue
@@ -315,32 +323,24 @@ class KafkaSource(Source):
                 known, form = record.headers, _form(record.headers)
             if form != "dockline":
                 size += len(record.value)
-            if form == "json":
-                try:
-                    found = [self._received.json(record.value)]
-                except ValueError:
-                    rest.append(record)
-                    continue
-            elif form == "dockline":
-                headers = {name: _text(value) for name, value in record.headers}
-                try:
-                    found, more = self._received.message(headers, record.value) or ([], 0)
-                except ValueError as error:
-                    topic, number = partition
-                    where = f'partition {number} of "{topic}" at {record.offset}'
-                    intake.refuse("malformed", printable(f"{where}: {error}"))
-                    continue
-                size += more
-            else:
-                rest.append(record)
+                (written if form else rest).append(record)
                 continue
-            if rest:
-                batches.append(self._foreign(partition, rest))
-                rest = []
+            flush()
+            headers = {name: _text(value) for name, value in record.headers}
+            try:
+                found, more = self._received.message(headers, record.value) or ([], 0)
+            except ValueError as error:
+                topic, number = partition
+                where = f'partition {number} of "{topic}" at {record.offset}'
+                intake.refuse("malformed", printable(f"{where}: {error}"))
+                continue
             batches += found
+            size += more
+        flush()
         if rest:
+            rest.sort(key=lambda record: record.offset)
             batches.append(self._foreign(partition, rest))
-        return (joined(batches) if len(batches) > 1 else batches), size
+        return batches, size
 
     def _foreign(self, partition: tuple[str, int], records: Sequence[Record]) -> Batch:
         """Entries of records that no agent has written."""

@@ -401,3 +401,54 @@ def test_keys_that_all_have_the_same_hash_take_no_time() -> None:
         with pytest.raises(ValueError, match="unhashable"):
             read.columns(plain, len(plain), 1)
     assert time.thread_time() - before < 10
+
+
+def _singly(received: Received, bodies: list[bytes]) -> tuple[dict[str, bytes], list[int]]:
+    """What each container has, and which bodies are no entries, one body at a time."""
+    found: dict[str, bytes] = {}
+    bad = []
+    for index, body in enumerate(bodies):
+        try:
+            one = received.json(body)
+        except ValueError:
+            bad.append(index)
+        else:
+            found[one.container.id] = found.get(one.container.id, b"") + JsonEncoder().encode([one])
+    return found, bad
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_json_entries_together_are_what_they_are_one_by_one(seed: int) -> None:
+    chance = random.Random(seed)
+    batches = []
+    for number in range(20):
+        of = container(f"c{number % 3}", number=number % 3, labels={"v": str(chance.randint(1, 2))})
+        count = chance.randint(1, 4)
+        fields = chance.choice([None, [{"a": {"b": 1}} for _ in range(count)]])
+        more = chance.choice([
+            {}, {}, {}, {"parts": [1] * count}, {"flags": {number * 10: "truncated"}},
+            {"bare": True}, {"source": "events"},
+        ])  # fmt: skip
+        start = chance.choice([number * 10, number * 10, 3])
+        batches.append(
+            batch(*[f"line {n}" for n in range(count)], of=of, start=start, fields=fields, **more)
+        )
+    bodies = JsonEncoder(host="here").encode(batches).split(b"\n")[:-1]
+    for _ in range(chance.randint(0, 6)):
+        index = chance.randrange(len(bodies))
+        data = bytearray(bodies[index])
+        data[chance.randrange(len(data))] = chance.randrange(256)
+        bodies[index] = bytes(data)
+    strange = [b"", b"{}", b"[" * 1000, b"x" * 70_000, bodies[0].replace(b"2026-01", b"2026-77")]
+    for body in chance.sample(strange, 2):
+        bodies.insert(chance.randrange(len(bodies)), body)
+    expected, bad = _singly(Received(), bodies)
+    received = Received()
+    for _ in range(2):  # the second time containers are known
+        came, refused = received.entries(bodies)
+        together: dict[str, bytes] = {}
+        for one in came:
+            together.setdefault(one.container.id, b"")
+            together[one.container.id] += JsonEncoder().encode([one])
+        assert (together, refused) == (expected, bad)
+    assert len(came) < len(bodies)

@@ -7,11 +7,13 @@ import itertools
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import pytest
 from aiokafka.protocol.group import SyncGroupRequest
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from prometheus_client import CollectorRegistry
 
 from pipeline.accounting.ledger import Ledger
@@ -43,6 +45,7 @@ from tests.servers.kafka import (
     METADATA,
     KafkaCluster,
 )
+from tests.servers.kfake import Kfake
 
 pytestmark = pytest.mark.server
 
@@ -71,7 +74,9 @@ def fresh(cluster: KafkaCluster, partitions: int = PARTITIONS) -> str:
     return name
 
 
-def make(cluster: KafkaCluster, topic: str, host: str = "hub-1", **more: Any) -> KafkaSource:
+def make(
+    cluster: KafkaCluster | Kfake, topic: str, host: str = "hub-1", **more: Any
+) -> KafkaSource:
     session = Duration(more.pop("session", 6))
     more = {"topics": [topic], "group": f"group-of-{topic}", **more}
     config = Config(
@@ -87,7 +92,7 @@ def make(cluster: KafkaCluster, topic: str, host: str = "hub-1", **more: Any) ->
 class Agent:
     """Publishes as the sink does."""
 
-    def __init__(self, cluster: KafkaCluster, topic: str, group: str = "") -> None:
+    def __init__(self, cluster: KafkaCluster | Kfake, topic: str, group: str = "") -> None:
         self.topic = topic
         options = {"bootstrap.servers": ",".join(cluster.servers), "log_level": 0}
         self._producer = confluent_kafka.Producer({**options, "linger.ms": 0})
@@ -671,3 +676,54 @@ def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "aiokafka", None)
     with pytest.raises(ConfigError, match=r"dockline\[kafka\]"):
         KafkaSource(Config(type="kafka", bootstrap_servers=["a"]), SourceContext("queue"))
+
+
+# -- with a broker that changes its topics -----------------------------------------------------
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Kfake]:
+    with Kfake(tmp_path / "kafka") as made:
+        yield made
+
+
+async def test_partitions_that_are_added_are_read(
+    broker: Kfake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.transport.kafka.consumer.REFRESH", 0.3)
+    admin = AdminClient({"bootstrap.servers": ",".join(broker.servers), "log_level": 0})
+    admin.create_topics([NewTopic("t", 1, 1)])["t"].result()
+    async with room(make(broker, "t")) as one:
+        await until(lambda: len(readings(one.source)) == 1)
+        admin.create_partitions([NewPartitions("t", 3)])["t"].result()
+        agent = Agent(broker, "t")
+        agent._producer.produce("t", b"new", partition=2)
+        await agent.flush()
+        await until(lambda: one.sinks[0].lines == [b"new"])
+        await agent.close()
+
+
+async def test_a_topic_that_is_deleted_and_made_anew_is_read_from_its_beginning(
+    broker: Kfake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.transport.kafka.consumer.REFRESH", 0.3)
+    monkeypatch.setattr("pipeline.transport.kafka.consumer.BACKOFF", 0.1)
+    admin = AdminClient({"bootstrap.servers": ",".join(broker.servers), "log_level": 0})
+    admin.create_topics([NewTopic("t", 1, 1), NewTopic("u", 1, 1)])["t"].result()
+    async with room(make(broker, "t", topics=["t", "u"])) as one:
+        agent = Agent(broker, "t")
+        for number in range(5):
+            await agent.raw(b"old %d" % number)
+        await until(lambda: len(one.sinks[0].lines) == 5)
+        admin.delete_topics(["t"])["t"].result()
+        await until(lambda: one.intake.problem == 'there is no topic "t" yet')
+        admin.create_topics([NewTopic("t", 1, 1)])["t"].result()
+        await asyncio.sleep(1)
+        other = Agent(broker, "t")
+        await other.raw(b"new")
+        await until(lambda: one.sinks[0].lines[-1] == b"new")
+        await other.raw(b"newer")
+        await until(lambda: one.sinks[0].lines[-1] == b"newer")
+        assert len(one.sinks[0].lines) == 7 and one.intake.problem is None
+        await agent.close()
+        await other.close()
