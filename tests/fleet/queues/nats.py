@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 from tests.fleet.queues.queue import Queue, Rest
 from tests.servers.daemon import PATIENCE
 from tests.servers.nats import NatsServer
-from tests.servers.ports import free_port
+from tests.servers.nats_cluster import NatsCluster
 
 STREAM = "DOCKLINE"
 
@@ -28,19 +27,17 @@ class NatsQueue(Queue):
 
     def __init__(self, folder: Path, servers: int = 1) -> None:
         super().__init__()
-        routes = [free_port() for _ in range(servers)]
-        self._all = {
-            f"nats{number}": NatsServer(folder / f"nats{number}", more=_cluster(number, routes))
-            for number in range(1, servers + 1)
-        }
-        self._killed = self._all["nats1"]
+        here = folder / "nats"
+        runs = NatsServer(here) if servers == 1 else NatsCluster(here)
+        self._runs = runs
+        self._all = {"n1": runs} if isinstance(runs, NatsServer) else runs.servers
+        self._killed = self._all["n1"]
         self.urls = [one.url for one in self._all.values()]
         self.hub = f'type = "nats"\nurls = {json.dumps(self.urls)}'
         self.agent = f"{self.hub}\nstream = {{ replicas = {servers} }}"
 
     def _start_all(self, stack: ExitStack) -> None:
-        with ThreadPoolExecutor() as pool:  # those of a cluster are healthy together
-            list(pool.map(stack.enter_context, self._all.values()))
+        stack.enter_context(self._runs)
 
     @property
     def version(self) -> str:
@@ -92,14 +89,14 @@ class NatsQueue(Queue):
 
     async def _waiting(self) -> int:
         async with self._connected() as stream:
-            consumers = await stream.consumers_info(STREAM)
+            consumers = await _consumers(stream)
         return sum(one.num_pending + one.num_ack_pending for one in consumers)
 
     async def _rest(self) -> Rest:
         async with self._connected() as stream:
             kept = (await stream.stream_info(STREAM)).state.messages
             given_to_none = not_answered = gone = 0
-            for one in await stream.consumers_info(STREAM):
+            for one in await _consumers(stream):
                 there = await _beyond(stream, one)
                 given_to_none += one.num_pending
                 not_answered += there
@@ -122,6 +119,16 @@ class NatsQueue(Queue):
             await client.close()
 
 
+async def _consumers(stream: JetStreamContext) -> list[ConsumerInfo]:
+    """All. A server leaves out those that have no leader for the moment."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = await stream.consumers_info(STREAM)
+            if len(found) == (await stream.stream_info(STREAM)).state.consumer_count:
+                return found
+            await asyncio.sleep(0.2)
+
+
 async def _beyond(stream: JetStreamContext, consumer: ConsumerInfo) -> int:
     """How many of the messages that a consumer calls unacknowledged are in the stream. They are
     beyond its ack floor. A server that was killed may have forgotten that they are gone."""
@@ -142,14 +149,3 @@ async def _beyond(stream: JetStreamContext, consumer: ConsumerInfo) -> int:
 
 async def _quiet(error: Exception) -> None:
     """One that is killed does not answer."""
-
-
-def _cluster(number: int, routes: list[int]) -> str:
-    """Of a server's configuration: its name, and the ports of all."""
-    if len(routes) == 1:
-        return ""
-    others = ", ".join(f'"nats://127.0.0.1:{port}"' for port in routes)
-    own = f"127.0.0.1:{routes[number - 1]}"
-    return (
-        f'server_name: nats{number}\ncluster {{ name: fleet, listen: "{own}", routes: [{others}] }}'
-    )
