@@ -9,10 +9,10 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from tests.servers.kfake import PORTS, VARIABLE, Kfake
 
 from tests.fleet.queues.queue import Queue, Rest
 from tests.servers.daemon import PATIENCE, eventually
+from tests.servers.kfake import PORTS, VARIABLE, Kfake
 
 TOPIC, GROUP, PARTITIONS = "dockline", "dockline", 16
 
