@@ -14,7 +14,6 @@ MESSAGE_TOO_LARGE: Final = 10054
 STREAM_NAME_IN_USE: Final = 10058
 STREAM_NOT_FOUND: Final = 10059
 STREAM_NOT_MATCH: Final = 10060
-WRONG_LAST_SEQUENCE: Final = 10071
 STREAM_FULL: Final = 10077
 """Each is the `err_code` of a `ApiProblem`, as in nats-server's `server/errors.json`."""
 

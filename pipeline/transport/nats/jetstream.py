@@ -122,18 +122,7 @@ class JetStream:
         Raises `Unavailable` where there is no answer.
         """
         payload = b"" if body is None else msgspec.json.encode(body)
-        without = "has no JetStream for us; check that it is enabled there, and for this account"
-        return await self._ask(self._prefix + api, payload, None, without)
-
-    async def put(self, subject: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        """Publishes one message, and gives what its stream answers: `seq`, or `error` as in
-        `request`. Raises `Unavailable` where there is no answer, or no stream."""
-        return await self._ask(subject, body, headers, f"has no stream that takes {subject}")
-
-    async def _ask(
-        self, subject: str, body: bytes, headers: dict[str, str] | None, without: str
-    ) -> dict[str, Any]:
-        """`without` goes on after the address where nobody takes the subject."""
+        subject = self._prefix + api
         nats = self.nats
         future: asyncio.Future[Msg | None] = asyncio.get_running_loop().create_future()
 
@@ -146,7 +135,7 @@ class JetStream:
         self._waiting[token] = answered
         try:
             async with asyncio.timeout(self._timeout):
-                await nats.publish(subject, body, self._inbox + token, headers)
+                await nats.publish(subject, payload, self._inbox + token)
                 answer = await future
         except TimeoutError:
             message = f"{nats.address} does not answer {subject} within {self._timeout:g} s"
@@ -158,7 +147,10 @@ class JetStream:
             _ = nats.client  # raises, as the connection is lost
             raise Unavailable(f"{nats.address} cannot be used any more")
         if _nobody_has_it(answer):
-            raise Unavailable(f"{nats.address} {without}")
+            message = (
+                "has no JetStream for us; check that it is enabled there, and for this account"
+            )
+            raise Unavailable(f"{nats.address} {message}")
         try:
             return msgspec.json.decode(answer.data, type=dict[str, Any])
         except NOT_JSON:

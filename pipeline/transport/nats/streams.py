@@ -99,16 +99,13 @@ class StreamInfo(NamedTuple):
     config: Mapping[str, Any]
     """As the API has it: `subjects`, `max_bytes`, `num_replicas`, `metadata` and so on."""
     state: Mapping[str, Any]
-    """`last_seq` and, where asked for, `subjects`."""
+    """`last_seq` and so on."""
 
 
-async def stream_info(
-    jetstream: JetStream, name: str, *, subjects: str | None = None
-) -> StreamInfo | None:
-    """What the server says of a stream; None where there is none of that name. `subjects`, with
-    wildcards, are those whose messages the state is to count. Raises `Unavailable`."""
-    body = None if subjects is None else {"subjects_filter": subjects}
-    answer = await jetstream.request(f"STREAM.INFO.{name}", body)
+async def stream_info(jetstream: JetStream, name: str) -> StreamInfo | None:
+    """What the server says of a stream; None where there is none of that name. Raises
+    `Unavailable`."""
+    answer = await jetstream.request(f"STREAM.INFO.{name}")
     config, state, problem = answer.get("config"), answer.get("state"), problem_of(answer)
     if isinstance(config, dict) and problem is None:
         return StreamInfo(config, state if isinstance(state, dict) else {})

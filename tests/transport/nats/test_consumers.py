@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +18,13 @@ from pipeline.transport.nats.pull import ACK, Delivered, Interrupted, Puller
 from tests.servers.nats import NatsServer
 
 WANTED = Wanted("DOCKLINE", "hub-0", "dockline.0.>", True, 10.0, 100)
+
+
+@dataclass
+class _Message:
+    subject: str
+    body: bytes
+    head: bytes
 
 
 async def _opened(server: NatsServer) -> JetStream:
@@ -46,10 +54,10 @@ async def _make_stream(jetstream: JetStream, retention: str = "workqueue") -> No
     assert "error" not in answer, answer
 
 
-async def _publish(jetstream: JetStream, *bodies: bytes, **headers: str) -> None:
-    for body in bodies:
-        answer = await jetstream.put("dockline.0.x", body, headers)
-        assert "error" not in answer, answer
+async def _publish(jetstream: JetStream, *bodies: bytes, header: bytes = b"a: b") -> None:
+    head = b"NATS/1.0\r\n%b\r\n\r\n" % header
+    messages = [_Message("dockline.0.x", body, head) for body in bodies]
+    assert await jetstream.publish(messages, lambda _: None, "DOCKLINE") == []
 
 
 async def _puller(
@@ -143,7 +151,7 @@ async def test_one_that_requests_nothing_keeps_its_pin_by_saying_so(
 async def test_a_name_that_a_publisher_says_is_not_believed(jetstream: JetStream) -> None:
     await _make_stream(jetstream)
     await ensure(jetstream, WANTED)
-    await _publish(jetstream, b"0", b"1", **{"Nats-Pin-Id": "mine"})
+    await _publish(jetstream, b"0", b"1", header=b"Nats-Pin-Id: mine")
     one = await _puller(jetstream)
     assert await _pulled(one, 1) == [b"0"]
     assert one.pin == (await ensure(jetstream, WANTED)).pin != "mine"
