@@ -17,6 +17,7 @@ import confluent_kafka
 import pytest
 
 import pipeline.transport.kafka.producer  # noqa: F401 - a sink imports it when it is made
+from pipeline.intake.received import Received
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Secret, SinkContext, Size, TLSConfig
 from pipeline.model.errors import ConfigError, Unavailable
@@ -210,6 +211,29 @@ async def test_the_record_to_blame_is_found_by_halving_and_refused(
     assert f"({code})" in refused[0][2] or f"error {code}" in refused[0][2]
     records = await asyncio.to_thread(cluster.records)
     assert [message(record.value) for record in records] == list("1234567")
+
+
+async def test_columns_that_a_broker_finds_too_large_are_split_until_one_entry_is_refused(
+    cluster: KafkaCluster,
+) -> None:
+    cluster.create("dockline", 1)
+    cluster.fail(kafka.PRODUCE, *[kafka.TOO_LARGE] * 2)
+    some = batch(*map(str, range(8)))
+    assert await deliver(sink(*cluster.servers, format="columns"), some) == []
+    records = await asyncio.to_thread(cluster.records)
+    assert len(records) > 1
+    lines = []
+    for record in records:
+        headers = {name: value.decode() for name, value in record.headers.items()}
+        found = Received().message(headers, record.value)
+        assert found is not None
+        lines += [line for one in found[0] for line in one.lines]
+    assert sorted(lines) == [b"%d" % number for number in range(8)]
+    cluster.fail(kafka.PRODUCE, *[kafka.TOO_LARGE] * 3)
+    one = batch("one")
+    refused = await deliver(sink(*cluster.servers, format="columns"), one)
+    assert [(it, index) for it, index, _ in refused] == [(one, 0)]
+    assert "(10)" in refused[0][2]
 
 
 async def test_a_record_that_the_broker_calls_invalid_is_refused_once_others_are_stored(
