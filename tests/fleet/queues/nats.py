@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from nats import errors
 from nats.aio.client import Client
@@ -20,6 +22,11 @@ from tests.servers.nats import NatsServer
 from tests.servers.nats_cluster import NatsCluster
 
 STREAM = "DOCKLINE"
+ANSWER = 5.0
+"""Seconds that a server has for one."""
+UNANSWERED = (errors.TimeoutError, ServiceUnavailableError)
+
+Answer = TypeVar("Answer")
 
 
 class NatsQueue(Queue):
@@ -51,17 +58,17 @@ class NatsQueue(Queue):
         return self._killed.process.pid
 
     def kept(self) -> int:
-        return asyncio.run(self._state()).bytes
+        return _patiently(self._state).bytes
 
     def messages(self) -> int:
-        return asyncio.run(self._state()).messages
+        return _patiently(self._state).messages
 
     async def leader(self) -> str:
         """Name of the server that leads the stream; empty where none does."""
-        async with self._connected(timeout=1.0) as stream:
+        async with self._connected() as stream:
             try:
                 cluster = (await stream.stream_info(STREAM)).cluster
-            except (errors.TimeoutError, ServiceUnavailableError):
+            except UNANSWERED:
                 return ""
         return (cluster.leader if cluster is not None else None) or ""
 
@@ -75,10 +82,10 @@ class NatsQueue(Queue):
         self._killed.start()
 
     def waiting(self) -> int:
-        return asyncio.run(self._waiting())
+        return _patiently(self._waiting)
 
     def rest(self) -> Rest:
-        return asyncio.run(self._rest())
+        return _patiently(self._rest)
 
     async def _state(self) -> StreamState:
         async with self._connected() as stream:
@@ -110,23 +117,21 @@ class NatsQueue(Queue):
         return Rest(given_to_none, not_answered, told)
 
     @asynccontextmanager
-    async def _connected(self, timeout: float = PATIENCE) -> AsyncIterator[JetStreamContext]:
+    async def _connected(self) -> AsyncIterator[JetStreamContext]:
         client = Client()
         await client.connect(self.urls, connect_timeout=int(PATIENCE), error_cb=_quiet)
         try:
-            yield client.jetstream(timeout=timeout)
+            yield client.jetstream(timeout=ANSWER)
         finally:
             await client.close()
 
 
 async def _consumers(stream: JetStreamContext) -> list[ConsumerInfo]:
-    """All. A server leaves out those that have no leader for the moment."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = await stream.consumers_info(STREAM)
-            if len(found) == (await stream.stream_info(STREAM)).state.consumer_count:
-                return found
-            await asyncio.sleep(0.2)
+    """All. Raises `ServiceUnavailableError` while some have no leader: servers leave those out."""
+    found = await stream.consumers_info(STREAM)
+    if len(found) < (await stream.stream_info(STREAM)).state.consumer_count:
+        raise ServiceUnavailableError
+    return found
 
 
 async def _beyond(stream: JetStreamContext, consumer: ConsumerInfo) -> int:
@@ -145,6 +150,18 @@ async def _beyond(stream: JetStreamContext, consumer: ConsumerInfo) -> int:
         assert message.seq is not None
         found, place = found + 1, message.seq + 1
     return found
+
+
+def _patiently(ask: Callable[[], Coroutine[None, None, Answer]]) -> Answer:
+    """Asks until there is an answer: what has no leader for the moment gives none."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return asyncio.run(ask())
+        except UNANSWERED:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 async def _quiet(error: Exception) -> None:
