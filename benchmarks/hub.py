@@ -1,13 +1,12 @@
 """What one hub takes: a queue is filled, one hub empties it, and its CPU is the operating system's.
 
-    python -m benchmarks.hub [--lines 1000000] [--containers 64] [--write]
+    python -m benchmarks.hub [--queue nats] [--lines 1000000] [--containers 64] [--write]
 
-JSON lines are published with the `nats` sink as an agent would (payloads of a megabyte, messages of
-500 lines of one container; the last row: of 12), to a nats-server on the same machine. Then a hub
-starts, with a file and with VictoriaLogs as its sink, with and without a stage that parses. Lines a
-second are from the first message acknowledged to the last; what a hub has in flight is bounded, so
-this is the pace that it keeps. CPU is of publishing process, hub, nats-server and store, user and
-system.
+JSON lines are published with the sink of an agent (payloads of a megabyte, messages of 500 lines of
+one container, or of 12), to a queue on the same machine. Then a hub starts, with a file and with
+VictoriaLogs as its sink, with and without a stage that parses. Lines a second are from the first
+message acknowledged to the last; what a hub has in flight is bounded, so this is the pace that it
+keeps. CPU is of publishing process, hub, queue and store, user and system.
 """
 
 from __future__ import annotations
@@ -17,26 +16,29 @@ import asyncio
 import os
 import platform
 import resource
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from benchmarks import hub_figures
+from benchmarks.hub_figures import LARGE, SMALL, Drained, Published, QueueFigures
 from benchmarks.lines import cpu_of
+from pipeline.config.file import parse
 from pipeline.model import registry
 from pipeline.model.batch import Batch
 from pipeline.model.component import SinkContext
 from pipeline.model.container import Container
 from pipeline.testing.agent_process import AgentProcess
-from tests.servers.nats import NatsServer
+from tests.fleet.queues import QUEUES, why_not
+from tests.fleet.queues.queue import Queue
 from tests.servers.victoria import VictoriaLogs
 
 PAYLOAD = 7000
 """Lines of a payload."""
-LARGE, SMALL = 500, 12
-"""Lines of a message: of an agent with a flood, and of one whose containers write a little and that
-gathers for some seconds."""
 LINE = (
     b'{"level":"info","path":"/api/v1/orders/%08d","status":200,"ms":12.5,"user":"u%04d",'
     b'"msg":"request served","trace":"%024x"}'
@@ -47,28 +49,24 @@ every = "off"
 [events]
 enabled = false
 [sources.queue]
-type = "nats"
-urls = ["{nats}"]
+{queue}
 [sinks.store]
 {sink}
 [routes.all]
 stages = [{stages}]
 to = ["store"]
 """
-
-
-@dataclass
-class Row:
-    """One run."""
-
-    what: str
-    pace: float
-    """Lines a second."""
-    hub: float
-    """CPU seconds per million lines, like the others."""
-    nats: float
-    store: float | None
-    peak_mib: float
+PARSE = '{ parse = "json" }'
+TO_FILE, TO_STORE = "to a file", "to VictoriaLogs"
+RUNS = [
+    (TO_FILE, TO_FILE, "", LARGE),
+    (f'`parse = "json"`, {TO_FILE}', TO_FILE, PARSE, LARGE),
+    (TO_STORE, TO_STORE, "", LARGE),
+    (f'`parse = "json"`, {TO_STORE}', TO_STORE, PARSE, LARGE),
+    (TO_FILE, TO_FILE, "", SMALL),
+    (f'`parse = "json"`, {TO_STORE}', TO_STORE, PARSE, SMALL),
+]
+"""Each: its name, its sink, its stages, and the lines of a message."""
 
 
 def batches(lines: int, containers: int, size: int = LARGE) -> list[Batch]:
@@ -96,10 +94,10 @@ def batches(lines: int, containers: int, size: int = LARGE) -> list[Batch]:
     return made
 
 
-async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float]:
-    """Seconds, and CPU seconds."""
-    config = registry.config_type("sinks", "nats")(type="nats", urls=[url])
-    sink = registry.implementation("sinks", "nats")(config, SinkContext("queue", host="web"))
+async def publish(options: str, all_of_them: list[Batch]) -> tuple[float, float]:
+    """With the sink of these options. Seconds, and CPU seconds."""
+    config = parse(f"[sinks.queue]\n{options}", {}).config.sinks["queue"]
+    sink = registry.implementation("sinks", config.type)(config, SinkContext("queue", host="web"))
     await sink.open()
     began, cpu = time.monotonic(), _own_cpu()
     step = PAYLOAD // len(all_of_them[0])
@@ -111,41 +109,32 @@ async def publish(url: str, all_of_them: list[Batch]) -> tuple[float, float]:
     return spent
 
 
-def drain(folder: Path, server: NatsServer, lines: int, what: str, sink: str, stages: str) -> Row:
-    """One hub, until the queue is empty."""
-    config = HUB.format(nats=server.url, sink=sink, stages=stages)
-    nats = server.process
-    assert nats is not None
+def drain(folder: Path, queue: Queue, lines: int, config: str, store: VictoriaLogs) -> Drained:
+    """One hub, until the queue is empty. Without its name and the lines of a message."""
+    assert store.process is not None
     with AgentProcess(folder, "", config) as hub:
-        before = _left(server)
-        while _left(server) == before:
+        before = queue.messages()
+        while queue.messages() == before:
             time.sleep(0.005)
-        began, nats_cpu, hub_cpu = time.monotonic(), cpu_of(nats.pid), cpu_of(hub.process.pid)
-        part = 1 - _left(server) / before
-        while _left(server):
+        pids = hub.process.pid, queue.pid, store.process.pid
+        began, cpu = time.monotonic(), [cpu_of(pid) for pid in pids]
+        part = 1 - queue.messages() / before
+        while queue.messages():
             time.sleep(0.2)
         seconds = time.monotonic() - began
         million = lines * (1 - part) / 1e6
-        row = Row(
-            what,
-            lines * (1 - part) / seconds,
-            (cpu_of(hub.process.pid) - hub_cpu) / million,
-            (cpu_of(nats.pid) - nats_cpu) / million,
-            None,
-            _peak(hub.process.pid),
+        used = [(cpu_of(pid) - was) / million for pid, was in zip(pids, cpu, strict=True)]
+        row = Drained(
+            what="",
+            message=0,
+            pace=lines * (1 - part) / seconds,
+            hub=used[0],
+            broker=used[1],
+            store=used[2],
+            peak_mib=_peak(hub.process.pid),
         )
         assert hub.stop() == 0, hub.said
     return row
-
-
-def _left(server: NatsServer) -> int:
-    return _state(server)["messages"]
-
-
-def _state(server: NatsServer) -> dict[str, int]:
-    stream = server.stream("DOCKLINE")
-    assert stream is not None
-    return stream["state"]  # type: ignore[no-any-return]
 
 
 def _own_cpu() -> float:
@@ -160,86 +149,66 @@ def _peak(pid: int) -> float:
     return 0.0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.hub", description=__doc__)
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--containers", type=int, default=64)
-    parser.add_argument("--write", action="store_true", help="to benchmarks/results/hub.md")
-    arguments = parser.parse_args()
-    lines = arguments.lines
-    rows: list[Row] = []
-    publishing: list[tuple[float, float, float, int]] = []
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        folder = Path(name)
+def measure(name: str, lines: int, containers: int) -> QueueFigures:
+    rows: list[Drained] = []
+    published: dict[int, Published] = {}
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        folder = Path(temporary)
         (folder / "logs").mkdir()
         store = stack.enter_context(VictoriaLogs(folder / "logs"))
-        file = f'type = "file"\npath = "{folder}/out.json"\nrotate = {{ size = "1GiB", keep = 1 }}'
-        victoria = f'type = "victorialogs"\nurl = "{store.url}"'
-        assert store.process is not None
-        for number, (what, sink, stages, size) in enumerate([
-            ("to a file", file, "", LARGE),
-            ("`parse = \"json\"`, to a file", file, '{ parse = "json" }', LARGE),
-            ("to VictoriaLogs", victoria, "", LARGE),
-            ("`parse = \"json\"`, to VictoriaLogs", victoria, '{ parse = "json" }', LARGE),
-            (f"to a file, messages of {SMALL} lines", file, "", SMALL),
-        ]):  # fmt: skip
+        sinks = {
+            TO_FILE: f'type = "file"\npath = "{folder}/out.json"\n'
+            'rotate = { size = "1GiB", keep = 1 }',
+            TO_STORE: f'type = "victorialogs"\nurl = "{store.url}"',
+        }
+        for number, (what, sink, stages, size) in enumerate(RUNS):
             # a payload has a container once, or its batches would be joined to larger messages
-            made = batches(lines, max(arguments.containers, PAYLOAD // size), size)
+            made = batches(lines, max(containers, PAYLOAD // size), size)
             plain = sum(len(line) for batch in made for line in batch.lines)
-            with NatsServer(folder / f"nats{number}") as server:
-                assert server.process is not None
-                nats_cpu = cpu_of(server.process.pid)
-                seconds, cpu = asyncio.run(publish(server.url, made))
-                nats_cpu = cpu_of(server.process.pid) - nats_cpu
-                publishing.append((seconds, cpu, nats_cpu, _state(server)["bytes"]))
-                stored = cpu_of(store.process.pid)
-                row = drain(folder / f"hub{number}", server, lines, what, sink, stages)
-                if "VictoriaLogs" in what:
-                    row.store = (cpu_of(store.process.pid) - stored) / lines * 1e6
-                rows.append(row)
-    text = report(lines, arguments.containers, plain, publishing, rows)
-    print(text)
+            (here := folder / f"queue{number}").mkdir()
+            with QUEUES[name](here, 1) as queue:
+                was, cpu = queue.kept(), cpu_of(queue.pid)
+                seconds, agent = asyncio.run(publish(queue.agent, made))
+                per = 1e6 / lines
+                published.setdefault(
+                    size,
+                    Published(
+                        pace=lines / seconds,
+                        agent=agent * per,
+                        broker=(cpu_of(queue.pid) - cpu) * per,
+                        size=(queue.kept() - was) / lines,
+                    ),
+                )
+                config = HUB.format(queue=queue.hub, sink=sinks[sink], stages=stages)
+                row = drain(folder / f"hub{number}", queue, lines, config, store)
+                row = msgspec.structs.replace(row, what=what, message=size)
+                rows.append(row if sink == TO_STORE else msgspec.structs.replace(row, store=None))
+                version = queue.version
+    machine = f"{os.cpu_count()} cores, CPython {platform.python_version()}"
+    return QueueFigures(
+        version=version, machine=machine, lines=lines, line=plain / lines, containers=containers,
+        published=published, drained=rows,
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hub", description=__doc__)
+    parser.add_argument("--queue", choices=sorted(QUEUES), default="nats")
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--containers", type=int, default=64)
+    parser.add_argument(
+        "--write", action="store_true", help="to results/hub.json and hub.md, of this queue"
+    )
+    arguments = parser.parse_args()
+    if reason := why_not(arguments.queue):
+        print(f"hub: {reason}")
+        return 1
+    found = measure(arguments.queue, arguments.lines, arguments.containers)
+    print(hub_figures.report({arguments.queue: found}))
     if arguments.write:
-        (Path(__file__).parent / "results/hub.md").write_text(text)
-
-
-def report(
-    lines: int,
-    containers: int,
-    plain: int,
-    publishing: list[tuple[float, float, float, int]],
-    rows: list[Row],
-) -> str:
-    """As Markdown."""
-    per = 1e6 / lines
-    large, small = publishing[0], publishing[-1]
-    out = [
-        "# What one hub takes",
-        "",
-        f"`python -m benchmarks.hub`: {lines:,} lines of {plain / lines:.0f} bytes, {containers} "
-        f"containers, nats-server and store on the same {os.cpu_count()} cores, "
-        f"CPython {platform.python_version()}",
-        "",
-        f"| | messages of {LARGE} lines | of {SMALL} |",
-        "|---|---|---|",
-        f"| published, lines a second | {lines / large[0]:,.0f} | {lines / small[0]:,.0f} |",
-        f"| CPU s of publishing, per million lines | {large[1] * per:.2f} | {small[1] * per:.2f} |",
-        f"| CPU s of nats-server for it | {large[2] * per:.2f} | {small[2] * per:.2f} |",
-        f"| bytes of a line in the queue | {large[3] / lines:.1f} | {small[3] / lines:.1f} |",
-        "",
-        "CPU seconds per million lines:",
-        "",
-        "| one hub | lines a second | hub | nats-server | store | peak MiB of the hub |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        store = "–" if row.store is None else f"{row.store:.2f}"
-        out.append(
-            f"| {row.what} | {row.pace:,.0f} | {row.hub:.2f} | {row.nats:.2f} | {store} "
-            f"| {row.peak_mib:.0f} |"
-        )
-    return "\n".join(out) + "\n"
+        hub_figures.save(hub_figures.load() | {arguments.queue: found})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
