@@ -112,7 +112,7 @@ class Config(SourceConfig, frozen=True, kw_only=True):
     """`host:port` of one or more brokers; these know the addresses of the others."""
     topics: Annotated[
         list[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,249}$")]] | None,
-        msgspec.Meta(min_length=1),
+        msgspec.Meta(min_length=1, examples=[["dockline"]]),
     ] = None
     """Names of the topics to read; `["dockline"]`, the sink's, if there is no `topic_pattern`."""
     topic_pattern: Annotated[str | None, msgspec.Meta(examples=["logs\\..*"])] = None

@@ -21,7 +21,7 @@ from pipeline.encode.loki import encoder as loki
 from pipeline.encode.loki.wire import Json
 from pipeline.encode.otlp.requests import Requests
 from pipeline.encode.otlp.resource import Resources
-from pipeline.encode.redis import RedisEncoder
+from pipeline.encode.redis import Commands, RedisEncoder
 from pipeline.encode.syslog import SyslogEncoder
 from pipeline.encode.text import TextEncoder
 from pipeline.model.batch import Batch
@@ -150,6 +150,10 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Rendered:
     return own
 
 
+def _shown(encoded: Any) -> str:
+    return repr(list(encoded) if isinstance(encoded, Commands) else encoded)
+
+
 @pytest.mark.fault(112)
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoders_keep_no_more_of_made_up_containers_than_the_bound(
@@ -158,9 +162,9 @@ def test_encoders_keep_no_more_of_made_up_containers_than_the_bound(
     kept._most = 1 << 20
     encode = ENCODERS[name]()
     containers = [made_up(number, 10_000) for number in range(300)]
-    first = [repr(encode([batch("line", of=one)])) for one in containers]
+    first = [_shown(encode([batch("line", of=one)])) for one in containers]
     assert kept.size <= 1 << 20
-    again = [repr(encode([batch("line", of=one)])) for one in containers]
+    again = [_shown(encode([batch("line", of=one)])) for one in containers]
     assert first == again or name == "kafka"
     assert 50_000 < kept.size <= 1 << 20
 
