@@ -4,7 +4,8 @@ A record has the names that JSON has (see `json`), but for `@timestamp`: that is
 Messages are strings of whatever bytes they were, as Docker's own fluentd driver sends them, so that
 what is not UTF-8 is still itself at the other end.
 
-A batch is one `%`, as for JSON: a template with all that its entries share, and the columns.
+What entries of a container share is rendered once. The columns are put around it by a loop in C, or
+by one `%`: a template with all that the entries share, and the columns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from pipeline import native
 from pipeline.encode.ecs import Forms, Names, shared_facts
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import DEEPEST, dumps
@@ -29,12 +31,22 @@ _LAST: Final = 2**32 - 1
 """Seconds since the epoch that an EventTime can say: until 2106."""
 
 
+MOST_KINDS: Final = 256
+"""Forms of the entries of a batch that the loop in C tells apart."""
+
+_Members = tuple[int, bytes]
+"""Members of a map: how many, and these one behind the other."""
+
+
 class _Form(NamedTuple):
     """What entries share that are of one container, kind and flag."""
 
-    template: bytes
+    rest: bytes
+    """Behind the number of the entry."""
     members: int
     """Of the record, beside an entry's own fields."""
+    template: bytes
+    """For `%`."""
 
 
 class ForwardEncoder:
@@ -43,7 +55,8 @@ class ForwardEncoder:
     def __init__(self, *, host: str = "") -> None:
         """`host` is that of containers that do not tell theirs."""
         self._host = host
-        self._forms = Forms[_Form](("forward", host), lambda form: len(form.template))
+        self._loops = native.loops
+        self._forms = Forms[_Form](("forward", host), _size_of)
         self._names = Names(RESERVED)
         self._names_bare = Names(RESERVED - {"message"})
 
@@ -53,24 +66,29 @@ class ForwardEncoder:
         if not len(batch):
             return b""
         forms = self._forms.of(batch, self._render)
-        columns: list[Sequence[Any]] = [event_times(batch.times)]
-        fields: list[tuple[int, bytes]] = []
-        if batch.parsed is not None:
-            fields = self._fields(batch)
-            own = zip(forms, fields, strict=True)
-            columns.append([(form.members + count).to_bytes(4, "big") for form, (count, _) in own])
-        if not batch.bare:
-            columns += [_heads(batch.lines), batch.lines]
-        columns.append(_events(batch))
-        if batch.parsed is not None:
-            columns.append([members for _, members in fields])
-        width = len(columns)
-        arguments: list[Any] = [None] * (width * len(batch))
-        for place, column in enumerate(columns):
-            arguments[place::width] = column
-        return _templates(forms) % tuple(arguments)
+        fields = None if batch.parsed is None else self._fields(batch)
+        return self._in_c(batch, forms, fields) or _formatted(batch, forms, fields)
 
-    def _fields(self, batch: Batch) -> list[tuple[int, bytes]]:
+    def _in_c(
+        self, batch: Batch, forms: list[_Form], fields: list[_Members] | None
+    ) -> bytes | None:
+        """None where it has to be done in Python."""
+        if self._loops is None or batch.parts is not None:
+            return None
+        rests, kinds = [forms[0].rest], bytes(len(forms))
+        if not _are_alike(forms):
+            different = {id(form): form.rest for form in forms}
+            if len(different) > MOST_KINDS:
+                return None
+            places = {key: place for place, key in enumerate(different)}
+            rests, kinds = list(different.values()), bytes([places[id(form)] for form in forms])
+        more = None if fields is None else [own for _, own in fields]
+        lines = None if batch.bare else batch.lines
+        return self._loops.forward(
+            tuple(rests), kinds, _sizes(forms, fields), batch.times, lines, batch.sequences, more
+        )
+
+    def _fields(self, batch: Batch) -> list[_Members]:
         """How many parsed fields each entry has, and these as members of its record."""
         names, records = self._names_bare if batch.bare else self._names, batch.parsed
         if type(records) is Records and names.are_free(records.shape):
@@ -85,20 +103,54 @@ class ForwardEncoder:
 
     def _render(self, batch: Batch, kind: int, flag: str) -> _Form:
         shared = shared_facts(batch.container, kind, flag, self._host)
-        rest = _fit_members(shared)[1].replace(b"%", b"%%")
+        rest = _pack("dataset") + _pack(batch.dataset) + _fit_members(shared)[1]
         members = len(shared) + 1 + (not batch.bare)
         size = members.to_bytes(4, "big") if batch.parsed is None else b"%b"
         message = b"" if batch.bare else _pack("message") + b"%b%b"
-        dataset = _pack("dataset") + _pack(batch.dataset)
         own = b"" if batch.parsed is None else b"%b"
         start = b"\x92" + _EVENT_TIME + b"%b\xdf" + size
-        return _Form(start + message + _pack("event") + b"%b" + dataset + rest + own, members)
+        template = start + message + _pack("event") + b"%b" + rest.replace(b"%", b"%%") + own
+        return _Form(rest, members, template)
+
+
+def _size_of(form: _Form) -> int:
+    return len(form.rest) + len(form.template)
+
+
+def _sizes(forms: list[_Form], fields: list[_Members] | None) -> bytes:
+    """Four bytes for each entry: how many members its record has."""
+    if fields is None:
+        if _are_alike(forms):
+            return _WORD.pack(forms[0].members) * len(forms)
+        return b"".join([_WORD.pack(form.members) for form in forms])
+    own = zip(forms, fields, strict=True)
+    return b"".join([_WORD.pack(form.members + count) for form, (count, _) in own])
+
+
+def _formatted(batch: Batch, forms: list[_Form], fields: list[_Members] | None) -> bytes:
+    columns: list[Sequence[Any]] = [event_times(batch.times)]
+    if fields is not None:
+        sizes = _sizes(forms, fields)
+        columns.append([sizes[at : at + 4] for at in range(0, len(sizes), 4)])
+    if not batch.bare:
+        columns += [_heads(batch.lines), batch.lines]
+    columns.append(_events(batch))
+    if fields is not None:
+        columns.append([members for _, members in fields])
+    width = len(columns)
+    arguments: list[Any] = [None] * (width * len(batch))
+    for place, column in enumerate(columns):
+        arguments[place::width] = column
+    return _templates(forms) % tuple(arguments)
+
+
+def _are_alike(forms: list[_Form]) -> bool:
+    return forms.count(forms[0]) == len(forms)
 
 
 def _templates(forms: list[_Form]) -> bytes:
-    first = forms[0]
-    if forms.count(first) == len(forms):
-        return first.template * len(forms)
+    if _are_alike(forms):
+        return forms[0].template * len(forms)
     return b"".join([form.template for form in forms])
 
 

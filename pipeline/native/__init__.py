@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 4
+INTERFACE = 5
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -120,6 +120,26 @@ class Loops(Protocol):
         metadata `name` (the field of a `LabelPair`, or nothing for no number), and `more`. `kinds`:
         an index into `facts` for each entry. Returns None for columns of different lengths, for
         times before 1970, and for times and numbers that are none.
+        """
+
+    def forward(
+        self,
+        rests: tuple[bytes, ...],
+        kinds: bytes,
+        members: bytes,
+        times: list[bytes],
+        lines: list[bytes] | None,
+        numbers: Sequence[int],
+        more: list[bytes] | None,
+        /,
+    ) -> bytes | None:
+        """Encodes entries of the Fluent forward protocol, one behind the other.
+
+        An entry is its time and its record: a map of as many members as four bytes of `members`
+        say, with its line as `message`; `event` with its number; the item of `rests` for its kind,
+        which begins with the last member of `event`; and `more`. `kinds`: an index into `rests` for
+        each entry. Returns None for columns of different lengths, and for times and numbers that
+        are none.
         """
 
     def select(self, columns: tuple[Any, ...], keep: Sequence[Any], /) -> tuple[Any, ...] | None:

@@ -23,6 +23,7 @@ static PyMethodDef methods[] = {
     {"interleave", dockline_interleave, METH_VARARGS, NULL},
     {"otlp", dockline_otlp, METH_VARARGS, NULL},
     {"loki", dockline_loki, METH_VARARGS, NULL},
+    {"forward", dockline_forward, METH_VARARGS, NULL},
     {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},
@@ -39,7 +40,7 @@ static int
 fill(PyObject *module)
 {
     dockline_prepare_packed();
-    return PyModule_AddIntConstant(module, "INTERFACE", 4);
+    return PyModule_AddIntConstant(module, "INTERFACE", 5);
 }
 
 static PyModuleDef_Slot slots[] = {

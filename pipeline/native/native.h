@@ -26,6 +26,7 @@ PyObject *dockline_syslog(PyObject *module, PyObject *arguments);
 PyObject *dockline_interleave(PyObject *module, PyObject *arguments);
 PyObject *dockline_otlp(PyObject *module, PyObject *arguments);
 PyObject *dockline_loki(PyObject *module, PyObject *arguments);
+PyObject *dockline_forward(PyObject *module, PyObject *arguments);
 PyObject *dockline_select(PyObject *module, PyObject *arguments);
 PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
