@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
@@ -14,6 +14,9 @@ import msgspec
 from pipeline.forward.framing import PIECE, Framer, ProtocolError
 
 _pack: Final = msgspec.msgpack.Encoder().encode
+
+_THREE: Final = b"\x93"
+"""Begins an array of three."""
 
 LARGEST_ANSWER: Final = 2**16
 """Most bytes of an object from a server: an acknowledgement has about forty."""
@@ -26,7 +29,7 @@ def chunk_id() -> str:
 
 def chunk(
     tag: str,
-    entries: bytes,
+    entries: Sequence[bytes],
     count: int,
     identity: str,
     *,
@@ -35,7 +38,7 @@ def chunk(
 ) -> bytes:
     """A chunk as PackedForward, or with a gzip `level` above 0 as CompressedPackedForward.
 
-    `entries` has `count` entries, each `[time, record]` in MessagePack, one after the other.
+    `entries` has `count` entries, each `[time, record]` in MessagePack, in any number of pieces.
     `identity` is the chunk id to acknowledge. `containers` becomes the option `dockline`: name,
     image, labels and host of each container, by id. Only another dockline reads it.
     """
@@ -43,9 +46,19 @@ def chunk(
     if containers:
         option["dockline"] = containers
     if level:
-        entries = gzip.compress(entries, level, mtime=0)
+        entries = [gzip.compress(b"".join(entries), level, mtime=0)]
         option["compressed"] = "gzip"
-    return _pack((tag, entries, option))
+    head = _THREE + _pack(tag) + _binary_head(sum(map(len, entries)))
+    return b"".join([head, *entries, _pack(option)])  # the only copy of what may be megabytes
+
+
+def _binary_head(size: int) -> bytes:
+    """What stands before so many bytes, in MessagePack."""
+    if size < 2**8:
+        return b"\xc4" + size.to_bytes(1, "big")
+    if size < 2**16:
+        return b"\xc5" + size.to_bytes(2, "big")
+    return b"\xc6" + size.to_bytes(4, "big")
 
 
 class Answers:

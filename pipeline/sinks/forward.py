@@ -206,7 +206,7 @@ class Forward(Sink[Chunks]):
             identity = chunk_id()
             chunks.unacknowledged[identity] = chunk(
                 tag,
-                b"".join(map(self._encoder.encode, parts)),
+                list(map(self._encoder.encode, parts)),
                 sum(map(len, parts)),
                 identity,
                 level=self._level,
