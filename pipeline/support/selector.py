@@ -25,6 +25,8 @@ import selectors
 import time
 from typing import Protocol
 
+from pipeline.support.small_reads import SmallReads
+
 PAUSE = 0.000_5
 """Length of the pause in seconds. `benchmarks/bench_coalesce.py` measures its neighbours: W1 took
 1.79 CPU seconds with 0.35 ms, 1.72 with 0.5 and with 0.6."""
@@ -40,11 +42,6 @@ SMALL_READS = 1000
 """Limit of small reads per second, for all streams together: ten streams rest for 10 ms, a hundred
 for 100 ms. A hundred containers with 20,000 lines per second together took 7.6 µs of CPU time per
 line; 10.2 with 2,000 reads, 15 with 8,000 (25 containers: 7.2, 6.8 and 8.7)."""
-BURST = 30
-"""Small reads that may come at once without a rest."""
-LONGEST_REST = 0.25
-"""Longest rest in seconds: five hundred streams are each read four times a second. A stream that
-rests longer might fill its socket."""
 FLOWING = 0.002
 """Two reads no more than this many seconds apart show that more data is coming."""
 LONGEST = 0.006
@@ -75,8 +72,7 @@ class CoalescingSelector(selectors.DefaultSelector):
         """The streams to read from before the next `select`. Empty afterwards."""
         self._large = False
         self._last_read = 0.0
-        self._small_reads = 0.0
-        """Small reads that are not yet allowed for by the rate limit."""
+        self._small_reads = SmallReads(SMALL_READS)
 
     def read(self, size: int, *, rested: bool = False) -> float:
         """Reports a read, of a stream for which larger reads are worth waiting. Returns for how
@@ -91,9 +87,7 @@ class CoalescingSelector(selectors.DefaultSelector):
         if size >= (LARGE_RESTED if rested else LARGE):
             self._large = True
             return 0.0
-        left = max(0.0, self._small_reads - since * SMALL_READS) + 1
-        self._small_reads = min(left, BURST + LONGEST_REST * SMALL_READS)
-        return max(0.0, self._small_reads - BURST) / SMALL_READS
+        return self._small_reads.read(now)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Pauses or reads from `flows`, then waits for events as any selector does."""

@@ -8,11 +8,9 @@ import socket
 import pytest
 
 from pipeline.support.selector import (
-    BURST,
     LARGE,
     LARGE_RESTED,
     LONGEST,
-    LONGEST_REST,
     PAUSE,
     SLICE,
     SMALL_PAUSE,
@@ -23,6 +21,7 @@ from pipeline.support.selector import (
     SharedPause,
     selector_of,
 )
+from pipeline.support.small_reads import BURST, LONGEST_OWED, LONGEST_REST
 
 
 class Clock:
@@ -109,7 +108,7 @@ def test_more_streams_than_can_rest_so_long_owe_no_more_than_the_longest_rest(cl
             rest = selector.read(100)
             clock.now += 0.000_1
         assert rest == pytest.approx(LONGEST_REST)
-        clock.now += LONGEST_REST + (BURST + 1) / SMALL_READS
+        clock.now += LONGEST_OWED + (BURST + 1) / SMALL_READS
         assert {selector.read(100) for _ in range(BURST)} == {0.0}
 
 

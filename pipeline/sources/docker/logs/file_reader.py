@@ -200,9 +200,9 @@ class _Following:
         while True:
             state.forget_news()
             self.watch_newest()
-            await self._read_to_end()
+            size = await self._read_to_end()
             self._look()
-            if self._files.more:
+            if self._files.more or self._inotify.was_read(self._watch, size):
                 continue
             starts = state.starts
             if state.doubted and await self._has_ended():
@@ -224,13 +224,14 @@ class _Following:
 
     # ------------------------------------------------------------------------- reading
 
-    async def _read_to_end(self) -> None:
-        """Reads all that is in the open files now."""
-        files = self._files
+    async def _read_to_end(self) -> int:
+        """Reads all that is in the open files now. Returns how many bytes that were."""
+        files, size = self._files, 0
         while True:
             more = files.more
             data = await self._next_block()
             if data:
+                size += len(data)
                 await self._feed(data)
                 await self._let_sinks_work()
             elif more:
@@ -249,6 +250,7 @@ class _Following:
                 break
         if self._decoder.completed:
             await self._lines.take_rest(whole=True)
+        return size
 
     async def _let_sinks_work(self) -> None:
         """Lets other tasks run, the sinks above all. A file can wait, and lines that are encoded

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sources.docker.logs.files import inotify
 from pipeline.sources.docker.logs.files.available import Way
+from pipeline.support import small_reads
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
 from tests.sources.docker.conftest import Start
@@ -65,6 +67,32 @@ async def test_a_log_that_rotates_is_followed_without_losing_a_line(
         lines = following.lines(name)
         assert lines[:-1] == [str(number) for number in range(len(lines) - 1)]
         assert following.gaps(name) == 0
+
+
+@pytest.fixture
+def resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files rest as long as they may, from the second read on."""
+    monkeypatch.setattr(small_reads, "BURST", 0)
+    monkeypatch.setattr(inotify, "SMALL_READS", 1)
+
+
+@pytest.mark.usefixtures("resting")
+async def test_logs_that_rest_while_they_rotate_and_end_lose_no_line(
+    engine: PrivateEngine, start: Start
+) -> None:
+    options = ("--log-opt", "max-size=20k", "--log-opt", "max-file=12")
+    brief = COUNT.replace("sleep 600", "sleep 2")
+    names = [start(brief, *options) for _ in range(3)]
+    async with follow(engine.url, way="file", start="beginning") as following:
+        for name in names:
+            await following.until_lines(name, 1000)
+        for name in names:
+            await stop(engine, name)
+        for name in names:
+            await following.until(lambda name=name: ended(following, name))  # type: ignore[misc]
+            lines = following.lines(name)
+            assert lines[:-1] == [str(number) for number in range(len(lines) - 1)]
+            assert following.gaps(name) == 0
 
 
 @pytest.mark.fault(10)

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.docker.logs.files import inotify as module
-from pipeline.sources.docker.logs.files.inotify import Inotify
+from pipeline.sources.docker.logs.files.inotify import (
+    SMALL,
+    SMALL_READS,
+    SMALL_RESTED,
+    TOGETHER,
+    Inotify,
+)
+from pipeline.support.small_reads import BURST, LONGEST_REST
 
 
 @pytest.fixture
@@ -134,3 +141,150 @@ async def test_when_the_kernel_had_too_many_events_all_are_told_of(
                 two.write(b"x")
         logs[2].write()
         await logs[2].until(told=True)
+
+
+# --------------------------------------------------------------------------------- rests
+
+
+class Clock:
+    """The event loop's clock, which stands still unless it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
+
+    async def move(self, seconds: float) -> None:
+        """Moves on, and lets what is due be done."""
+        self.now += seconds
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+def made_busy(notices: Inotify, watches: list[int]) -> None:
+    """Reads files, a little at a time and in turn, until each has to rest."""
+    for _ in range(BURST):
+        for watch in watches:
+            notices.was_read(watch, SMALL - 1)
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_where_many_files_grow_a_little_they_are_told_of_together_after_a_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        watches = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, watches)
+        for log in logs:
+            log.write()
+        await clock.move(0.002)
+        assert [log.told for log in logs] == [[], []]
+        await clock.move(LONGEST_REST)
+        assert [log.told for log in logs] == [[False], [False]]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_a_rested_file_that_has_not_grown_is_read_once_more_and_heard_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        watches = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, watches)
+        assert not notices.was_read(watches[0], 0), "it rests"
+        await clock.move(LONGEST_REST)
+        assert notices.was_read(watches[0], 0)
+        assert not notices.was_read(watches[0], 0)
+        logs[0].write()
+        await clock.move(0.01)
+        assert logs[0].told == [False, False]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_a_file_that_was_silent_is_told_of_at_once_among_busy_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b", tmp_path / "c") as (notices, logs):
+        *watches, quiet = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, watches)
+        logs[2].write()
+        await clock.move(0.000_1)
+        assert logs[2].told == [False]
+        notices.was_read(quiet, 100)
+        logs[2].write()
+        await clock.move(0.002)
+        assert logs[2].told == [False, False], "its first line for long is no reason to rest"
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_a_file_that_is_renamed_while_it_rests_is_told_of_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        made_busy(notices, [notices.watch(log.descriptor, log.tell) for log in logs])
+        logs[0].write()
+        logs[0].path.rename(tmp_path / "a.1")
+        await clock.move(0.000_1)
+        assert [log.told for log in logs] == [[True], []]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_a_file_that_grows_alone_never_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a") as (notices, (log,)):
+        made_busy(notices, [notices.watch(log.descriptor, log.tell)] * 100)
+        log.write()
+        await clock.move(0.000_1)
+        assert log.told == [False]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_files_that_grow_fast_do_not_rest_and_what_piled_up_in_a_rest_is_not_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        watches = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, watches)
+        await clock.move(1.1 / SMALL_READS)
+        assert not notices.was_read(watches[0], SMALL_RESTED - 1)
+        assert notices.was_read(watches[1], SMALL_RESTED), "it may have grown meanwhile"
+        assert not notices.was_read(watches[1], SMALL)
+        for log in logs:
+            log.told.clear()
+            log.write()
+        await clock.move(0.000_1)
+        assert [log.told for log in logs] == [[], [False]]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_a_file_that_is_forgotten_while_it_rests_is_not_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        watches = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, watches)
+        notices.forget(watches[0], logs[0].tell)
+        await clock.move(LONGEST_REST)
+        assert [log.told for log in logs] == [[], [False]]
+
+
+@pytest.mark.usefixtures("unswept")
+async def test_not_all_that_have_rested_are_told_of_in_one_turn_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    paths = [tmp_path / str(number) for number in range(3 * TOGETHER)]
+    async with watching(*paths) as (notices, logs):
+        made_busy(notices, [notices.watch(log.descriptor, log.tell) for log in logs])
+        clock.now += LONGEST_REST
+        told = 0
+        while told < len(logs):
+            await asyncio.sleep(0)
+            before, told = told, sum(len(log.told) for log in logs)
+            assert told - before <= TOGETHER
