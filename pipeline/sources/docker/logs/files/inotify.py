@@ -190,7 +190,8 @@ class Inotify:
         if not others and not self._resting:
             return 0.0
         rest = self._small_reads.read(now)
-        return rest if since <= LONGEST_REST else 0.0
+        was_silent = one.is_heard and since > LONGEST_REST
+        return 0.0 if was_silent else rest
 
     def _hear(self, one: _Watched, *, growth: bool) -> None:
         if one.is_heard is growth:

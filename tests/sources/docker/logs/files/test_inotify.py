@@ -262,6 +262,23 @@ async def test_files_that_grow_fast_do_not_rest_and_what_piled_up_in_a_rest_is_n
 
 
 @pytest.mark.usefixtures("unswept")
+async def test_a_file_that_has_grown_in_the_longest_rest_rests_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    async with watching(*(tmp_path / name for name in "abcd")) as (notices, logs):
+        one, *others = [notices.watch(log.descriptor, log.tell) for log in logs]
+        made_busy(notices, [one, others[0]])
+        await clock.move(LONGEST_REST + 0.01)
+        made_busy(notices, others[1:])
+        logs[0].told.clear()
+        assert not notices.was_read(one, 100), "it rests"
+        logs[0].write()
+        await clock.move(0.000_1)
+        assert logs[0].told == []
+
+
+@pytest.mark.usefixtures("unswept")
 async def test_a_file_that_is_forgotten_while_it_rests_is_not_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
