@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pipeline.model.errors import EngineError
@@ -30,6 +31,8 @@ NEWEST = (1, 54)
 OLDEST = (1, 24)
 """Oldest API version that is supported."""
 
+_SESSION = "pipeline.sources.docker.engine.session"
+"""Imported in a thread: it takes a tenth of a second."""
 _PROXY = "a proxy in between must allow GET on PING, INFO, CONTAINERS and EVENTS"
 
 
@@ -82,9 +85,8 @@ class Engine:
 
         Raises `EngineError`.
         """
+        session = await asyncio.to_thread(import_module, _SESSION)
         if self._docker is None:
-            from pipeline.sources.docker.engine import session
-
             self._docker = session.opened(self.endpoint)
         with _Translated(self.endpoint):
             self.api = await self._negotiate(self._session())
