@@ -353,6 +353,7 @@ async def test_a_new_group_begins_at_the_end_where_that_is_wanted(cluster: Kafka
         await until(lambda: len(readings(one.source)) == 4 and all(begun(one.source)))
         await agent.log("after")
         await until(lambda: one.sinks[0].lines == [b"after"])
+        await committed(agent, 2)
     await agent.log("while nobody reads")
     async with room(make(cluster, topic, start="end")) as one:
         await until(lambda: one.sinks[0].lines[-1:] == [b"while nobody reads"])
