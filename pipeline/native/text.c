@@ -1,8 +1,6 @@
 /* The text of a row of a json-file: JSON's escapes to UTF-8. */
 
-#include "native.h"
-
-#define EACH(value) (UINT64_C(0x0101010101010101) * (value))
+#include "utf8.h"
 
 /* How many of eight bytes are plain text: printable ASCII but for quotes and backslashes. Bytes
    behind the first that is not may be judged wrongly, and are not counted. */
@@ -12,10 +10,10 @@ plain(const byte *at)
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     uint64_t word, quote, backslash, odd;
     memcpy(&word, at, 8);
-    quote = word ^ EACH('"');
-    backslash = word ^ EACH('\\');
-    odd = word | (word - EACH(0x20)) | (quote - EACH(1)) | (backslash - EACH(1));
-    odd &= EACH(0x80);
+    quote = word ^ EACH_BYTE('"');
+    backslash = word ^ EACH_BYTE('\\');
+    odd = word | (word - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1));
+    odd &= EACH_BYTE(0x80);
     return odd == 0 ? 8 : __builtin_ctzll(odd) >> 3;
 #else
     int count = 0;
@@ -110,39 +108,15 @@ unescape(const byte **at, const byte *end, byte **to)
     return 1;
 }
 
-/* One character beyond ASCII, copied. RFC 3629: no longer than need be, no surrogates, and not
-   beyond U+10FFFF. */
+/* One character beyond ASCII, copied. */
 static int
 copy_character(const byte **at, const byte *end, byte **to)
 {
-    const byte *from = *at;
-    byte first = from[0], lowest = 0x80, highest = 0xBF;
-    int size;
-    if (first >= 0xC2 && first <= 0xDF) {
-        size = 2;
-    }
-    else if ((first & 0xF0) == 0xE0) {
-        size = 3;
-        lowest = first == 0xE0 ? 0xA0 : 0x80;
-        highest = first == 0xED ? 0x9F : 0xBF;
-    }
-    else if (first >= 0xF0 && first <= 0xF4) {
-        size = 4;
-        lowest = first == 0xF0 ? 0x90 : 0x80;
-        highest = first == 0xF4 ? 0x8F : 0xBF;
-    }
-    else {
+    int size = size_of_character(*at, end);
+    if (size < 0) {
         return 0;
     }
-    if (end - from < size || from[1] < lowest || from[1] > highest) {
-        return 0;
-    }
-    for (int index = 2; index < size; index++) {
-        if ((from[index] & 0xC0) != 0x80) {
-            return 0;
-        }
-    }
-    memcpy(*to, from, (size_t)size);
+    memcpy(*to, *at, (size_t)size);
     *at += size;
     *to += size;
     return 1;
