@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -113,6 +114,10 @@ class Cluster:
         self._seed: tuple[Address, BrokerConnection] | None = None
         self._brokers: dict[int, Address] = {}
         self._connections: dict[int, BrokerConnection] = {}
+        self._locks: dict[int | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Held while the connection to a broker is looked for or made."""
+        self._closed = 0
+        """How often all connections were closed."""
         self._leaders: dict[str, dict[int, int]] = {}
         self._asked = 0.0
 
@@ -143,6 +148,7 @@ class Cluster:
         """Never raises, and may be called at any time."""
         connections = [*self._connections.values(), *([self._seed[1]] if self._seed else [])]
         self._seed, self._connections, self._leaders = None, {}, {}
+        self._closed += 1
         closed = [future for one in connections if (future := one.close()) is not None]
         if closed:
             await asyncio.wait(closed, timeout=CLOSING)
@@ -274,20 +280,31 @@ class Cluster:
         return None
 
     async def _connected(self, node: int | None) -> tuple[Address, BrokerConnection]:
-        """The connection to a broker, made anew where it has closed an idle one."""
-        if node is None:
-            if self._seed is None:
-                raise Unavailable("there is no connection to a broker")
-            address, connection = self._seed
-            if not connection.connected():
-                connection = await self._connect(address)
-                self._seed = address, connection
-            return address, connection
-        address = self._brokers[node]
-        known = self._connections.get(node)
-        if known is None or not known.connected():
-            known = self._connections[node] = await self._connect(address)
-        return address, known
+        """The connection to a broker, made anew where it has closed an idle one. Of several that
+        ask at once, one makes it."""
+        async with self._locks[node]:
+            if node is None:
+                if self._seed is None:
+                    raise Unavailable("there is no connection to a broker")
+                address, connection = self._seed
+                if not connection.connected():
+                    connection = await self._connect_again(address)
+                    self._seed = address, connection
+                return address, connection
+            address = self._brokers[node]
+            known = self._connections.get(node)
+            if known is None or not known.connected():
+                known = self._connections[node] = await self._connect_again(address)
+            return address, known
+
+    async def _connect_again(self, address: Address) -> BrokerConnection:
+        """Raises `Unavailable`, also where `close` was called meanwhile."""
+        closed = self._closed
+        connection = await self._connect(address)
+        if self._closed != closed:
+            connection.close()
+            raise Unavailable("the connection was closed")
+        return connection
 
     async def _connect(self, address: Address) -> BrokerConnection:
         connection = BrokerConnection(address.host, address.port, **self._options)

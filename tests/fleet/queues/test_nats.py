@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from tests.fleet.queues.nats import STREAM, NatsQueue
 from tests.fleet.queues.queue import Rest
-from tests.servers.daemon import eventually
+from tests.servers.daemon import PATIENCE, eventually
 
 pytestmark = pytest.mark.server
 
@@ -26,9 +29,19 @@ async def fill(url: str, *, acknowledged: int, given: int, more: int, replicas: 
     for number in range(given + more):
         await stream.publish(f"dockline.0.{number}", b"x")
     hub = await stream.pull_subscribe("dockline.0.>", "hub-0", STREAM)
-    for message in (await hub.fetch(given))[:acknowledged]:
+    for message in (await _fetched(hub, given))[:acknowledged]:
         await message.ack_sync()
     await client.close()
+
+
+async def _fetched(hub: JetStreamContext.PullSubscription, count: int) -> list[Msg]:
+    """So many messages, once the consumer has a leader."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await hub.fetch(count)
+            except ServiceUnavailableError:
+                await asyncio.sleep(0.2)
 
 
 def test_messages_are_told_apart_by_who_was_given_them(tmp_path: Path) -> None:

@@ -154,6 +154,8 @@ class Inotify:
         if one is not None and one.told == told:
             del self._watched[watch]
             self._resting.pop(watch, None)
+            if self._last_read is one:
+                self._last_read = None
             if self._descriptor >= 0:
                 self._libc.inotify_rm_watch(self._descriptor, watch)
 
