@@ -13,6 +13,7 @@ from benchmarks.suite import peers
 from benchmarks.suite.peers import CONFIGS, Peer
 from benchmarks.suite.programs import run
 from benchmarks.workloads import Workload
+from tests.suite.skips import NOT_GIVEN
 
 LINES = 2000
 
@@ -65,7 +66,7 @@ def test_what_is_written_as_yaml_is_yaml_and_has_nothing_that_a_run_does_not_fil
 def test_a_peer_that_is_given_does_w1_and_w2_whole() -> None:
     given, absent = peers.given("w1", "w2")
     if not given:
-        pytest.skip("; ".join(absent.values()))
+        pytest.skip(NOT_GIVEN + "; ".join(absent.values()))
     with engine_with_lines(LINES) as engine:
         for peer in given:
             for workload in (Workload("w1", LINES), Workload("w2", LINES)):

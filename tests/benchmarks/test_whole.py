@@ -11,6 +11,7 @@ from benchmarks.suite.peers import Peer, given
 from benchmarks.whole import Ours, Theirs, attempt
 from benchmarks.whole_ways import WHOLE_WAYS, WholeWay
 from pipeline.testing.private_engine import PrivateEngine, why_not
+from tests.suite.skips import NOT_GIVEN
 
 LINES = 2000
 ONE_OF_A_KIND = [*{way.to: way for way in WHOLE_WAYS}.values()]
@@ -37,7 +38,7 @@ def test_dockline_sends_each_line_once_and_in_order(engine: PrivateEngine, way: 
 def test_a_peer_that_is_given_sends_each_line(engine: PrivateEngine, way: WholeWay) -> None:
     peers, absent = given(way.slug)
     if not peers:
-        pytest.skip("; ".join(absent.values()))
+        pytest.skip(NOT_GIVEN + "; ".join(absent.values()))
     for peer in peers:
         found = attempt(Theirs(peer), engine, way, LINES)
         assert "lost" not in found.get("faults", "failed: lost"), found
