@@ -29,10 +29,11 @@ from pipeline.model.batch import LARGEST_PIECE, Batch
 from pipeline.model.container import DOCKER, Container
 from pipeline.model.rendered import RENDERED
 from pipeline.model.samples import Inspection, Samples
+from pipeline.support import deflate
 
 LEVEL = 1
-"""Level of zlib. Level 1 makes JSON lines ten times smaller, and takes 0.4 CPU seconds per million
-lines; level 6 twelve times, and takes 1.1 (benchmarks/results/spool.md)."""
+"""Level of Deflate. Level 1 makes JSON lines ten times smaller, level 6 twelve times, for several
+times the CPU (benchmarks/results/spool.md)."""
 
 BIG, DEEP = 1, 2
 """Our extension types of msgpack. A DEEP value never stands inside another DEEP value."""
@@ -89,7 +90,7 @@ class ColumnCodec:
         ]
         plain = self._packer.pack((list(indexes), who))
         plain += self._pack_columns([_columns(batch) for batch in batches])
-        payload = zlib.compress(plain, LEVEL)
+        payload = deflate.compress(plain, "zlib", LEVEL)
         return (payload if len(payload) < len(plain) else plain), len(plain)
 
     def _pack_container(self, container: Container) -> bytes:

@@ -26,11 +26,12 @@ from pipeline import native
 from pipeline.encode.ecs import STREAMS, Forms, Names, shared_facts
 from pipeline.encode.interleaved import interleaved
 from pipeline.encode.json import SEPARATOR, quoted, quoted_together
-from pipeline.encode.packed import Packer, Packing, Tail, tail
+from pipeline.encode.packed import Packer, Tail, tail
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
 from pipeline.model.records import RESERVED, Fields
 from pipeline.model.timestamps import whole_seconds
+from pipeline.support.deflate import Form
 
 _BY_STREAM: Final = (6, 6, 3)
 """Severity for each number in `Batch.streams`, of entries that do not tell theirs."""
@@ -54,7 +55,7 @@ _OURS: Final = tuple(f"_{name}_" for name in sorted(RESERVED - {"fields"}))
 class GelfEncoder:
     """Batches as GELF, for one destination."""
 
-    def __init__(self, *, host: str = "", packing: Packing | None = None) -> None:
+    def __init__(self, *, host: str = "", packing: Form | None = None) -> None:
         """`host` is that of containers that do not tell theirs. `packing` is what `packed` makes
         of messages."""
         self._loops = native.loops

@@ -16,10 +16,11 @@ connection at one of more than 10,000 events, unless they were configured otherw
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from struct import Struct
 from typing import Final
+
+from pipeline.support import deflate
 
 _HEAD = Struct(">2sI")
 _EVENT = Struct(">2sII")
@@ -41,7 +42,7 @@ def window(events: Sequence[bytes], level: int = 3) -> bytes:
     head = _HEAD.pack(b"2W", len(events))
     if not level:
         return head + frames
-    packed = zlib.compress(frames, level)
+    packed = deflate.compress(frames, "zlib", level)
     return head + _HEAD.pack(b"2C", len(packed)) + packed
 
 

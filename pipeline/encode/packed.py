@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline import native
+from pipeline.support import deflate
+from pipeline.support.deflate import Form
 
 LONGEST_STORED: Final = 0xFFFF
 """Bytes of a block that is not compressed (RFC 1951, 3.2.4)."""
-LEVEL: Final = 1
-"""For what is compressed as a whole: the next levels cost twice as much for messages that are 10 %
-smaller."""
-
-Packing = Literal["gzip", "zlib"]
 
 
 class Tail(NamedTuple):
@@ -35,8 +32,8 @@ class Tail(NamedTuple):
 
 def tail(plain: bytes) -> Tail:
     """Some 100 µs, so it is to be kept."""
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = deflate.compress(plain) + deflate.flush()
+    blocks = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = blocks.compress(plain) + blocks.flush()
     start = zlib.crc32(plain, 0)
     changes = [start ^ zlib.crc32(plain, 1 << bit) for bit in range(32)]
     step = b"".join([one.to_bytes(4, "little") for one in (start, *changes)])
@@ -46,9 +43,10 @@ def tail(plain: bytes) -> Tail:
 class Packer:
     """Packs messages, each given as what it has of its own and its tail."""
 
-    def __init__(self, packing: Packing) -> None:
-        self._loops = native.loops if packing == "gzip" else None
-        self._pack, self._whole = (_gzip, 31) if packing == "gzip" else (_zlib, 15)
+    def __init__(self, form: Form) -> None:
+        self._loops = native.loops if form == "gzip" else None
+        self._pack = _gzip if form == "gzip" else _zlib
+        self._form = form
 
     def pack(self, fronts: list[bytes], tails: list[Tail], longest: int) -> Sequence[bytes]:
         """Each message, packed. One that would have more than `longest` bytes is compressed as a
@@ -61,10 +59,10 @@ class Packer:
         if b"" not in found:
             return found
         rows = zip(found, fronts, tails, strict=True)
-        return [message or self._as_a_whole(front + end.plain) for message, front, end in rows]
-
-    def _as_a_whole(self, message: bytes) -> bytes:
-        return zlib.compress(message, LEVEL, self._whole)
+        return [
+            message or deflate.compress(front + end.plain, self._form)
+            for message, front, end in rows
+        ]
 
 
 Pack = Callable[[bytes, Tail, int], bytes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +11,7 @@ import msgpack  # type: ignore[import-untyped]
 import msgspec
 
 from pipeline.forward.framing import PIECE, Framer, ProtocolError
+from pipeline.support import deflate
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 
@@ -33,10 +33,10 @@ def chunk(
     count: int,
     identity: str,
     *,
-    level: int = 0,
+    compressed: bool = False,
     containers: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """A chunk as PackedForward, or with a gzip `level` above 0 as CompressedPackedForward.
+    """A chunk as PackedForward, or if `compressed` as CompressedPackedForward, with gzip.
 
     `entries` has `count` entries, each `[time, record]` in MessagePack, in any number of pieces.
     `identity` is the chunk id to acknowledge. `containers` becomes the option `dockline`: name,
@@ -45,8 +45,8 @@ def chunk(
     option: dict[str, Any] = {"size": count, "chunk": identity}
     if containers:
         option["dockline"] = containers
-    if level:
-        entries = [gzip.compress(b"".join(entries), level, mtime=0)]
+    if compressed:
+        entries = [deflate.compress(b"".join(entries), "gzip")]
         option["compressed"] = "gzip"
     head = _THREE + _pack(tag) + _binary_head(sum(map(len, entries)))
     return b"".join([head, *entries, _pack(option)])  # the only copy of what may be megabytes

@@ -63,7 +63,6 @@ from pipeline.transport.net.tls import tls_of
 PORTS = {"tcp": 24224, "tls": 24224}
 NO_TAG = "docker"
 """The tag to use if the template gives an empty one, which Fluentd would not route."""
-GZIP_LEVEL = 3
 SILENT = (
     "does not ask for the shared key; check that it has one, or remove shared_key, and check "
     "whether it expects TLS"
@@ -143,7 +142,7 @@ class Forward(Sink[Chunks]):
         if config.shared_key is not None:
             host, key = config.hostname or context.host or os.uname().nodename, config.shared_key
             self._client = Client(host, key, config.user or "", config.password or "")
-        self._level = GZIP_LEVEL if config.compression == "gzip" else 0
+        self._compressed = config.compression == "gzip"
         self._config = config
         self._host = context.host
         self._encoder = ForwardEncoder(host=context.host)
@@ -209,7 +208,7 @@ class Forward(Sink[Chunks]):
                 list(map(self._encoder.encode, parts)),
                 sum(map(len, parts)),
                 identity,
-                level=self._level,
+                compressed=self._compressed,
                 containers=self._containers(parts),
             )
         size = sum(map(len, chunks.unacknowledged.values()))

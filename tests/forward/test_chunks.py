@@ -22,7 +22,7 @@ def test_entries_of_any_size_and_in_any_pieces_are_one_binary(size: int) -> None
 
 
 def test_compressed_pieces_are_one_member_of_gzip() -> None:
-    tag, entries, option = msgpack.unpackb(chunk("tag", [b"one", b"two"], 2, "id", level=1))
+    tag, entries, option = msgpack.unpackb(chunk("tag", [b"one", b"two"], 2, "id", compressed=True))
     assert (tag, gzip.decompress(entries)) == ("tag", b"onetwo")
     assert option == {"size": 2, "chunk": "id", "compressed": "gzip"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Annotated, Literal
@@ -15,6 +14,7 @@ from pipeline.model.component import Duration, Secret, SinkConfig, TLSConfig
 from pipeline.model.errors import ConfigError
 from pipeline.model.extras import needed
 from pipeline.model.pieces import Pieces, in_pieces, whole
+from pipeline.support import deflate
 
 _PRODUCT = f"dockline/{version('dockline')}"
 
@@ -121,5 +121,5 @@ def compressor(compression: Compression) -> Callable[[Pieces], bytes]:
 
 
 def _gzip(body: Pieces) -> bytes:
-    stream = zlib.compressobj(1, wbits=31)
+    stream = deflate.stream("gzip")
     return b"".join([*map(stream.compress, in_pieces(body)), stream.flush()])
