@@ -34,8 +34,8 @@ fix_limits(os.environ)
 del [bytearray(30 << 20)][:]  # what glibc takes for a sign
 before = resident()
 large, kept = [], []
-for _ in range(100):
-    large.append(bytearray(1 << 20))
+for _ in range(50):
+    large.append(bytearray(2 << 20))
     kept.append(bytearray(1000))
 large.clear()
 print(before >> 20, resident() >> 20)
