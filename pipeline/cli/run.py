@@ -77,7 +77,9 @@ def main(args: argparse.Namespace) -> int:
     agent = Agent(reading)
     reloader = Reloader(given, os.environ, agent.metrics, python=args.python, watch=args.watch)
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
-        return 0 if runner.run(_run(agent, reloader)) else 1
+        complete = runner.run(_run(agent, reloader))
+    gc.freeze()  # as the process ends, nobody needs to look for garbage in all that is there
+    return 0 if complete else 1
 
 
 def _allow_all_descriptors() -> None:
