@@ -111,7 +111,7 @@ class GelfEncoder:
         return data
 
     def _times(self, times: list[bytes]) -> native.Column:
-        found = self._loops.epochs(times) if self._loops is not None else None
+        found = self._loops.epochs(times, True) if self._loops is not None else None
         return timestamps(times) if found is None else (found, b"\n")
 
     def _own(self, fields: Fields) -> bytes:

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 5
+INTERFACE = 6
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -156,9 +156,11 @@ class Loops(Protocol):
     def newest(self, times: list[bytes], /) -> int:
         """The index of the first greatest item."""
 
-    def epochs(self, times: list[bytes], /) -> bytes | None:
+    def epochs(self, times: list[bytes], pointed: bool, /) -> bytes | None:
         """Seconds since the epoch of each timestamp, with nine digits behind the point, joined by
-        LF. Returns None if any of them is not a moment since 1970 in the form of `Batch.times`."""
+        LF; without the point (`pointed`) they are nanoseconds. Returns None if any of them is not a
+        moment since 1970 in the form of `Batch.times`, or, for nanoseconds, is of 1970's first
+        second."""
 
     def packed(
         self, fronts: list[bytes], tails: Sequence[tuple[bytes, bytes, bytes]], longest: int, /

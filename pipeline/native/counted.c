@@ -1,15 +1,16 @@
 /* Columns to one run of bytes, with the same literals between them in each row, where a cell may
    stand behind its length, as texts of RESP do: `$5`, CR LF, five bytes, CR LF. */
 
-#include "native.h"
+#include "numbers.h"
+#include "put.h"
 
 #define MOST_COLUMNS 8
-#define MOST_DIGITS 20
 #define AROUND (1 + MOST_DIGITS + 2 + 2) /* bytes beside a text of RESP, at the most */
 
 typedef struct {
-    PyObject *items; /* bytes, or numbers; NULL for lines */
-    const char *at;  /* the next line of a run of bytes, each ended by LF */
+    PyObject *items; /* a list of bytes and numbers; NULL for another column */
+    Numbers range;
+    const char *at; /* the next line of a run of bytes, each ended by LF; NULL for a range */
     const char *end;
     int is_text;
 } Column;
@@ -17,43 +18,28 @@ typedef struct {
 typedef struct {
     const char *text;
     Py_ssize_t size;
-    char digits[MOST_DIGITS]; /* where it is a number */
+    byte digits[MOST_DIGITS]; /* where it is a number */
 } Cell;
 
-static Py_ssize_t
-put_digits(char *to, Py_ssize_t number)
-{
-    char digits[MOST_DIGITS];
-    Py_ssize_t size = 0;
-    do {
-        digits[size++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    for (Py_ssize_t index = 0; index < size; index++) {
-        to[index] = digits[size - 1 - index];
-    }
-    return size;
-}
-
 static int
-set_number(Cell *cell, PyObject *number)
+set_number(Cell *cell, long long number)
 {
-    int overflow;
-    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    if (overflow || value < 0 || value > PY_SSIZE_T_MAX) {
+    if (number < 0) {
         return 0;
     }
-    cell->text = cell->digits;
-    cell->size = put_digits(cell->digits, (Py_ssize_t)value);
+    cell->text = (const char *)cell->digits;
+    cell->size = put_digits(cell->digits, (uint64_t)number) - cell->digits;
     return 1;
 }
 
-/* The next cell. 0, perhaps with an exception set, where there is none, or it cannot be written. */
+/* The next cell. 0 where there is none, or it cannot be written. */
 static int
 set_cell(Cell *cell, Column *column, Py_ssize_t index)
 {
     PyObject *item;
-    int found;
+    if (column->items == NULL && column->at == NULL) {
+        return set_number(cell, dockline_number(&column->range, index));
+    }
     if (column->items == NULL) {
         size_t left = (size_t)(column->end - column->at);
         const char *stop = left ? memchr(column->at, '\n', left) : NULL;
@@ -65,30 +51,14 @@ set_cell(Cell *cell, Column *column, Py_ssize_t index)
         column->at = stop + 1;
         return 1;
     }
-    if (!PyList_CheckExact(column->items)) {
-        if ((item = PySequence_GetItem(column->items, index)) == NULL) {
-            return 0;
-        }
-        found = set_number(cell, item); /* of a range */
-        Py_DECREF(item);
-        return found;
-    }
     item = PyList_GET_ITEM(column->items, index);
     if (PyLong_CheckExact(item)) {
-        return set_number(cell, item);
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(item, &overflow);
+        return !overflow && set_number(cell, number);
     }
     cell->text = PyBytes_AS_STRING(item);
     cell->size = PyBytes_GET_SIZE(item);
-    return 1;
-}
-
-static int
-add(Py_ssize_t *total, Py_ssize_t size)
-{
-    if (size > PY_SSIZE_T_MAX / 2 - *total) {
-        return 0;
-    }
-    *total += size;
     return 1;
 }
 
@@ -96,21 +66,19 @@ add(Py_ssize_t *total, Py_ssize_t size)
 static int
 measure(PyObject *object, Py_ssize_t count, Column *column, Py_ssize_t *total)
 {
-    Py_ssize_t size;
+    column->items = NULL;
+    column->at = NULL;
     if (PyBytes_CheckExact(object)) {
-        column->items = NULL;
         column->at = PyBytes_AS_STRING(object);
         column->end = column->at + PyBytes_GET_SIZE(object);
         return add(total, PyBytes_GET_SIZE(object));
     }
-    column->items = object;
-    if (Py_IS_TYPE(object, &PyRange_Type)) {
-        if ((size = PySequence_Size(object)) < 0) {
-            PyErr_Clear(); /* a range with more items than there are sizes */
-        }
-        return size == count && add(total, count * MOST_DIGITS);
+    if (!PyList_CheckExact(object)) {
+        return dockline_numbers(object, count, &column->range)
+               && add(total, count * MOST_DIGITS);
     }
-    if (!PyList_CheckExact(object) || PyList_GET_SIZE(object) != count) {
+    column->items = object;
+    if (PyList_GET_SIZE(object) != count) {
         return 0;
     }
     for (Py_ssize_t index = 0; index < count; index++) {
@@ -123,33 +91,19 @@ measure(PyObject *object, Py_ssize_t count, Column *column, Py_ssize_t *total)
     return 1;
 }
 
-static char *
-put(char *to, const char *from, Py_ssize_t size)
-{
-    memcpy(to, from, (size_t)size);
-    return to + size;
-}
-
-static char *
-put_literal(char *to, PyObject *literals, Py_ssize_t place)
-{
-    PyObject *literal = PyTuple_GET_ITEM(literals, place);
-    return put(to, PyBytes_AS_STRING(literal), PyBytes_GET_SIZE(literal));
-}
-
-/* Behind a row; NULL, perhaps with an exception set, where something does not fit. */
-static char *
-write_row(char *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t index)
+/* Behind a row; NULL where something does not fit. */
+static byte *
+write_row(byte *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t index)
 {
     Cell cell;
     for (Py_ssize_t place = 0; place < width; place++) {
-        to = put_literal(to, literals, place);
+        to = put_bytes(to, PyTuple_GET_ITEM(literals, place));
         if (!set_cell(&cell, &columns[place], index)) {
             return NULL;
         }
         if (columns[place].is_text) {
             *to++ = '$';
-            to += put_digits(to, cell.size);
+            to = put_digits(to, (uint64_t)cell.size);
             to = put(to, "\r\n", 2);
         }
         to = put(to, cell.text, cell.size);
@@ -157,7 +111,7 @@ write_row(char *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ss
             to = put(to, "\r\n", 2);
         }
     }
-    return put_literal(to, literals, width);
+    return put_bytes(to, PyTuple_GET_ITEM(literals, width));
 }
 
 /* The rows and where each ends; NULL, perhaps with an exception set. */
@@ -165,11 +119,11 @@ static PyObject *
 write_all(PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t count, Py_ssize_t most)
 {
     PyObject *data = PyBytes_FromStringAndSize(NULL, most), *ends = PyList_New(count), *both;
-    char *to = data == NULL ? NULL : PyBytes_AS_STRING(data);
+    byte *start = data == NULL ? NULL : (byte *)PyBytes_AS_STRING(data), *to = start;
     for (Py_ssize_t index = 0; ends != NULL && to != NULL && index < count; index++) {
         PyObject *end = NULL;
         if ((to = write_row(to, literals, columns, width, index)) != NULL
-            && (end = PyLong_FromSsize_t(to - PyBytes_AS_STRING(data))) == NULL) {
+            && (end = PyLong_FromSsize_t(to - start)) == NULL) {
             to = NULL;
         }
         if (end != NULL) {
@@ -177,7 +131,7 @@ write_all(PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t coun
         }
     }
     for (Py_ssize_t place = 0; to != NULL && place < width; place++) {
-        if (columns[place].items == NULL && columns[place].at != columns[place].end) {
+        if (columns[place].at != NULL && columns[place].at != columns[place].end) {
             to = NULL;
         }
     }
@@ -186,7 +140,7 @@ write_all(PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t coun
         Py_XDECREF(ends);
         return NULL;
     }
-    if (_PyBytes_Resize(&data, to - PyBytes_AS_STRING(data)) < 0) {
+    if (_PyBytes_Resize(&data, to - start) < 0) {
         Py_DECREF(ends);
         return NULL;
     }

@@ -1,32 +1,17 @@
-/* Timestamps to seconds since the epoch, with all digits of the fraction. */
+/* Timestamps to seconds since the epoch with all digits of the fraction, or to nanoseconds. */
 
 #include "moment.h"
+#include "put.h"
 
-#define MOST_SECONDS 12 /* digits of the seconds, up to the year 9999 */
-
-static Py_ssize_t
-put_seconds(char *to, int64_t seconds)
+/* `pointed`: whether a point stands between the seconds and the other digits; without one, there
+   are seconds, since numbers do not begin with zeros. Behind what was written; NULL where a time is not of the common shape. */
+static byte *
+write_times(byte *to, PyObject *times, Py_ssize_t count, int pointed)
 {
-    char digits[MOST_SECONDS];
-    Py_ssize_t size = 0, count;
-    do {
-        digits[size++] = (char)('0' + seconds % 10);
-        seconds /= 10;
-    } while (seconds);
-    for (count = 0; count < size; count++) {
-        to[count] = digits[size - 1 - count];
-    }
-    return size;
-}
-
-/* Behind what was written; NULL where a time is not of the common shape. */
-static char *
-write_times(char *to, PyObject *times, Py_ssize_t count)
-{
-    char written[MOST_SECONDS];
+    byte written[MOST_DIGITS];
     int64_t second = -1;
     Moment moment = {{0}, 0, 0};
-    Py_ssize_t size = 0;
+    Py_ssize_t size = 0, from = pointed ? SECOND_SIZE : SECOND_SIZE + 1;
     for (Py_ssize_t index = 0; index < count; index++) {
         PyObject *item = PyList_GET_ITEM(times, index);
         const char *time;
@@ -35,31 +20,29 @@ write_times(char *to, PyObject *times, Py_ssize_t count)
         }
         time = PyBytes_AS_STRING(item);
         if (!dockline_read_moment((const byte *)time, PyBytes_GET_SIZE(item), &moment)
-            || moment.seconds < 0) {
+            || moment.seconds < !pointed) {
             return NULL;
         }
         if (moment.seconds != second) {
             second = moment.seconds;
-            size = put_seconds(written, second);
+            size = put_digits(written, (uint64_t)second) - written;
         }
-        memcpy(to, written, (size_t)size);
-        to += size;
-        memcpy(to, time + SECOND_SIZE, TIME_SIZE - SECOND_SIZE - 1);
-        to += TIME_SIZE - SECOND_SIZE - 1;
+        to = put(to, written, size);
+        to = put(to, time + from, TIME_SIZE - 1 - from);
         *to++ = '\n';
     }
     return to;
 }
 
 PyObject *
-dockline_epochs(PyObject *Py_UNUSED(module), PyObject *times)
+dockline_epochs(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     Py_ssize_t count;
-    PyObject *data;
-    char *end;
+    PyObject *times, *data;
+    byte *end;
+    int pointed;
 
-    if (!PyList_CheckExact(times)) {
-        PyErr_SetString(PyExc_TypeError, "epochs: a list is needed");
+    if (!PyArg_ParseTuple(arguments, "O!p:epochs", &PyList_Type, &times, &pointed)) {
         return NULL;
     }
     count = PyList_GET_SIZE(times);
@@ -69,10 +52,11 @@ dockline_epochs(PyObject *Py_UNUSED(module), PyObject *times)
     if ((data = PyBytes_FromStringAndSize(NULL, count * TIME_SIZE)) == NULL) {
         return NULL;
     }
-    if ((end = write_times(PyBytes_AS_STRING(data), times, count)) == NULL) {
+    end = write_times((byte *)PyBytes_AS_STRING(data), times, count, pointed);
+    if (end == NULL) {
         Py_DECREF(data);
         Py_RETURN_NONE;
     }
-    _PyBytes_Resize(&data, end - 1 - PyBytes_AS_STRING(data));
+    _PyBytes_Resize(&data, end - 1 - (byte *)PyBytes_AS_STRING(data));
     return data;
 }

@@ -7,6 +7,7 @@
 #include "lines.h"
 #include "moment.h"
 #include "numbers.h"
+#include "put.h"
 
 #define START "\x92\xd7\x00"                  /* of an array of two: an EventTime of eight bytes, */
 #define RECORD "\xdf"                         /* and a map, whose number of members follows */
@@ -72,14 +73,6 @@ put_head(byte *to, Py_ssize_t size)
         *to++ = 0xDB;
         return put_big(to, (uint64_t)size, 4);
     }
-}
-
-static byte *
-put_bytes(byte *to, PyObject *bytes)
-{
-    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
-    memcpy(to, PyBytes_AS_STRING(bytes), (size_t)size);
-    return to + size;
 }
 
 /* Bytes of all entries, or -1 where they are more than there can be, or a number is none. */

@@ -2,10 +2,10 @@
    a template that is repeated, without an object for each cell. */
 
 #include "numbers.h"
+#include "put.h"
 #include "quote.h"
 
 #define MOST_COLUMNS 8
-#define MOST_DIGITS 20
 
 enum kind { ITEMS, RANGE, QUOTED, CHOICES, PIECES };
 
@@ -78,16 +78,6 @@ is_column(PyObject *object, Py_ssize_t count, Column *column)
     return dockline_numbers(object, count, &column->range);
 }
 
-static int
-add(Py_ssize_t *total, Py_ssize_t size)
-{
-    if (size > PY_SSIZE_T_MAX / 2 - *total) {
-        return 0;
-    }
-    *total += size;
-    return 1;
-}
-
 /* The most bytes that a cell takes; -1 where it is none. */
 static Py_ssize_t
 size_of(const Column *column, Py_ssize_t index)
@@ -128,40 +118,19 @@ measure(const Column *column, Py_ssize_t count, Py_ssize_t *total)
     return 1;
 }
 
-static char *
-put_digits(char *to, long long value)
-{
-    char digits[MOST_DIGITS];
-    int size = 0;
-    do {
-        digits[size++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (size) {
-        *to++ = digits[--size];
-    }
-    return to;
-}
-
 /* A number in decimal; NULL where it has more than 63 bits, or is below 0. */
-static char *
-put_number(char *to, PyObject *number)
+static byte *
+put_number(byte *to, PyObject *number)
 {
     int overflow;
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    return overflow || value < 0 ? NULL : put_digits(to, value);
+    return overflow || value < 0 ? NULL : put_digits(to, (uint64_t)value);
 }
 
-static char *
-put_item(char *to, PyObject *item)
+static byte *
+put_item(byte *to, PyObject *item)
 {
-    Py_ssize_t size;
-    if (PyLong_CheckExact(item)) {
-        return put_number(to, item);
-    }
-    size = PyBytes_GET_SIZE(item);
-    memcpy(to, PyBytes_AS_STRING(item), (size_t)size);
-    return to + size;
+    return PyLong_CheckExact(item) ? put_number(to, item) : put_bytes(to, item);
 }
 
 static const char *
@@ -179,46 +148,46 @@ find(const char *at, const char *end, const char *separator, Py_ssize_t size)
 
 /* The next piece, or the last. NULL where there are fewer or more than rows. Before an empty one,
    the comma that `literal` may end in is taken back. */
-static char *
-put_piece(char *to, PyObject *literal, Column *column, int last)
+static byte *
+put_piece(byte *to, PyObject *literal, Column *column, int last)
 {
     const char *stop = find(column->at, column->end, column->separator, column->separator_size);
-    size_t size;
+    Py_ssize_t size;
     if ((stop == NULL) != last) {
         return NULL;
     }
-    size = (size_t)((last ? column->end : stop) - column->at);
+    size = (last ? column->end : stop) - column->at;
     if (size == 0 && PyBytes_GET_SIZE(literal) > 0 && to[-1] == ',') {
         to--;
     }
-    memcpy(to, column->at, size);
+    to = put(to, column->at, size);
     column->at = last ? column->end : stop + column->separator_size;
-    return to + size;
+    return to;
 }
 
-static char *
-put_cell(char *to, PyObject *literal, Column *column, Py_ssize_t index, int last)
+static byte *
+put_cell(byte *to, PyObject *literal, Column *column, Py_ssize_t index, int last)
 {
     PyObject *item;
     switch (column->kind) {
     case PIECES:
         return put_piece(to, literal, column, last);
     case RANGE:
-        return put_digits(to, dockline_number(&column->range, index));
+        return put_digits(to, (uint64_t)dockline_number(&column->range, index));
     case CHOICES:
         return put_item(to, PyTuple_GET_ITEM(column->items, (byte)*column->at++));
     case QUOTED:
         item = PyList_GET_ITEM(column->items, index);
-        return (char *)dockline_put_quoted((byte *)to, (const byte *)PyBytes_AS_STRING(item),
-                                           PyBytes_GET_SIZE(item));
+        return dockline_put_quoted(to, (const byte *)PyBytes_AS_STRING(item),
+                                   PyBytes_GET_SIZE(item));
     default:
         return put_item(to, PyList_GET_ITEM(column->items, index));
     }
 }
 
 /* Behind what was written; NULL where something does not fit. */
-static char *
-write_all(char *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t count)
+static byte *
+write_all(byte *to, PyObject *literals, Column *columns, Py_ssize_t width, Py_ssize_t count)
 {
     for (Py_ssize_t index = 0; index < count; index++) {
         for (Py_ssize_t place = 0; place < width; place++) {
@@ -240,7 +209,7 @@ dockline_interleave(PyObject *Py_UNUSED(module), PyObject *arguments)
     PyObject *literals, *given, *data;
     Py_ssize_t count, width, total = 0;
     Column columns[MOST_COLUMNS];
-    char *end;
+    byte *end;
 
     if (!PyArg_ParseTuple(arguments, "O!O!n:interleave", &PyTuple_Type, &literals, &PyTuple_Type,
                           &given, &count)) {
@@ -267,11 +236,11 @@ dockline_interleave(PyObject *Py_UNUSED(module), PyObject *arguments)
     if ((data = PyBytes_FromStringAndSize(NULL, total)) == NULL) {
         return NULL;
     }
-    end = write_all(PyBytes_AS_STRING(data), literals, columns, width, count);
+    end = write_all((byte *)PyBytes_AS_STRING(data), literals, columns, width, count);
     if (end == NULL) {
         Py_DECREF(data);
         Py_RETURN_NONE;
     }
-    _PyBytes_Resize(&data, end - PyBytes_AS_STRING(data));
+    _PyBytes_Resize(&data, end - (byte *)PyBytes_AS_STRING(data));
     return data;
 }

@@ -41,21 +41,10 @@ are_sound(const Entries *entries)
            && dockline_text_sizes(entries->lines, entries->count, entries->text_sizes);
 }
 
-static int
-digits_of(long long number)
-{
-    int digits = 1;
-    while (number >= 10) {
-        number /= 10;
-        digits++;
-    }
-    return digits;
-}
-
 static Py_ssize_t
 pair_size(const Entries *entries, long long number)
 {
-    return PyBytes_GET_SIZE(entries->name) + delimited_size(digits_of(number));
+    return PyBytes_GET_SIZE(entries->name) + delimited_size(digits_of((uint64_t)number));
 }
 
 static Py_ssize_t
@@ -126,15 +115,10 @@ put_time(byte *to, const Moment *moment)
 static byte *
 put_number(byte *to, const Entries *entries, long long number)
 {
-    int digits = digits_of(number);
     to = put_head(to, METADATA, pair_size(entries, number));
     to = put_bytes(to, entries->name);
-    to = put_head(to, VALUE, digits);
-    for (int index = digits - 1; index >= 0; index--) {
-        to[index] = (byte)('0' + number % 10);
-        number /= 10;
-    }
-    return to + digits;
+    to = put_head(to, VALUE, digits_of((uint64_t)number));
+    return put_digits(to, (uint64_t)number);
 }
 
 static void

@@ -27,7 +27,7 @@ static PyMethodDef methods[] = {
     {"select", dockline_select, METH_VARARGS, NULL},
     {"total", dockline_total, METH_O, NULL},
     {"newest", dockline_newest, METH_O, NULL},
-    {"epochs", dockline_epochs, METH_O, NULL},
+    {"epochs", dockline_epochs, METH_VARARGS, NULL},
     {"packed", dockline_packed, METH_VARARGS, NULL},
     {"counted", dockline_counted, METH_VARARGS, NULL},
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
@@ -40,7 +40,7 @@ static int
 fill(PyObject *module)
 {
     dockline_prepare_packed();
-    return PyModule_AddIntConstant(module, "INTERFACE", 5);
+    return PyModule_AddIntConstant(module, "INTERFACE", 6);
 }
 
 static PyModuleDef_Slot slots[] = {

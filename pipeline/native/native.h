@@ -30,7 +30,7 @@ PyObject *dockline_forward(PyObject *module, PyObject *arguments);
 PyObject *dockline_select(PyObject *module, PyObject *arguments);
 PyObject *dockline_total(PyObject *module, PyObject *items);
 PyObject *dockline_newest(PyObject *module, PyObject *times);
-PyObject *dockline_epochs(PyObject *module, PyObject *times);
+PyObject *dockline_epochs(PyObject *module, PyObject *arguments);
 PyObject *dockline_packed(PyObject *module, PyObject *arguments);
 PyObject *dockline_counted(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);

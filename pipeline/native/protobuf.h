@@ -3,7 +3,7 @@
 #ifndef DOCKLINE_PROTOBUF_H
 #define DOCKLINE_PROTOBUF_H
 
-#include "native.h"
+#include "put.h"
 
 #define KEY(field, kind) ((byte)((field) << 3 | (kind)))
 #define VARINT 0
@@ -44,14 +44,6 @@ put_head(byte *to, byte key, Py_ssize_t size)
 {
     *to++ = key;
     return put_varint(to, (uint64_t)size);
-}
-
-static inline byte *
-put_bytes(byte *to, PyObject *bytes)
-{
-    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
-    memcpy(to, PyBytes_AS_STRING(bytes), (size_t)size);
-    return to + size;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* Columns to RFC 5424 or 3164 in their framing: what `_octet_counted` and `_ended_by_lf` do, and
    the replacement of control characters before it, in one run over the lines. */
 
-#include "native.h"
+#include "put.h"
 
 #define SEVERITIES 8
 
@@ -29,17 +29,6 @@ size_of(const Messages *messages, Py_ssize_t index)
 {
     return PyBytes_GET_SIZE(prefix_of(messages, index)) + messages->time_size
            + messages->after_size + PyBytes_GET_SIZE(PyList_GET_ITEM(messages->lines, index));
-}
-
-static int
-digits_of(Py_ssize_t number)
-{
-    int digits = 1;
-    while (number >= 10) {
-        number /= 10;
-        digits++;
-    }
-    return digits;
 }
 
 /* Whether everything is of the kind and size that `write` relies on. */
@@ -75,7 +64,7 @@ total_of(const Messages *messages)
     Py_ssize_t total = 0;
     for (Py_ssize_t index = 0; index < messages->count; index++) {
         Py_ssize_t size = size_of(messages, index);
-        size += messages->counted ? digits_of(size) + 1 : 1;
+        size += messages->counted ? digits_of((uint64_t)size) + 1 : 1;
         if (total > PY_SSIZE_T_MAX / 2 - size) {
             return -1;
         }
@@ -84,27 +73,8 @@ total_of(const Messages *messages)
     return total;
 }
 
-static char *
-put(char *to, const char *from, Py_ssize_t size)
-{
-    memcpy(to, from, (size_t)size);
-    return to + size;
-}
-
-static char *
-put_count(char *to, Py_ssize_t number)
-{
-    int digits = digits_of(number);
-    for (int index = digits - 1; index >= 0; index--) {
-        to[index] = (char)('0' + number % 10);
-        number /= 10;
-    }
-    to[digits] = ' ';
-    return to + digits + 1;
-}
-
 static void
-blank(char *at, const char *end, int control)
+blank(byte *at, const byte *end, int control)
 {
     while (at < end && (at = memchr(at, control, (size_t)(end - at))) != NULL) {
         *at++ = ' ';
@@ -112,21 +82,22 @@ blank(char *at, const char *end, int control)
 }
 
 static void
-write_all(const Messages *messages, char *to)
+write_all(const Messages *messages, byte *to)
 {
     for (Py_ssize_t index = 0; index < messages->count; index++) {
         PyObject *prefix = prefix_of(messages, index);
         PyObject *line = PyList_GET_ITEM(messages->lines, index);
-        char *text;
+        byte *text;
         if (messages->counted) {
-            to = put_count(to, size_of(messages, index));
+            to = put_digits(to, (uint64_t)size_of(messages, index));
+            *to++ = ' ';
         }
-        to = put(to, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix));
+        to = put_bytes(to, prefix);
         to = put(to, PyBytes_AS_STRING(PyList_GET_ITEM(messages->times, index)),
                  messages->time_size);
         to = put(to, messages->after, messages->after_size);
         text = to;
-        to = put(to, PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line));
+        to = put_bytes(to, line);
         blank(text, to, '\0');
         if (!messages->counted) {
             blank(text, to, '\n');
@@ -153,7 +124,7 @@ dockline_syslog(PyObject *Py_UNUSED(module), PyObject *arguments)
         Py_RETURN_NONE;
     }
     if ((data = PyBytes_FromStringAndSize(NULL, total)) != NULL) {
-        write_all(&messages, PyBytes_AS_STRING(data));
+        write_all(&messages, (byte *)PyBytes_AS_STRING(data));
     }
     return data;
 }

@@ -19,7 +19,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def test_times_are_seconds_with_all_digits_of_the_fraction(c: native.Loops) -> None:
     times = [GOOD, b"1970-01-01T00:00:00.000000001Z", b"9999-12-31T23:59:59.999999999Z"]
-    assert c.epochs(times) == b"1769903999.123456789\n0.000000001\n253402300799.999999999"
+    assert c.epochs(times, True) == b"1769903999.123456789\n0.000000001\n253402300799.999999999"
+
+
+def test_without_a_point_they_are_nanoseconds(c: native.Loops) -> None:
+    times = [GOOD, b"1970-01-01T00:00:01.000000001Z", b"9999-12-31T23:59:59.999999999Z"]
+    assert c.epochs(times, False) == b"1769903999123456789\n1000000001\n253402300799999999999"
+    assert c.epochs([GOOD, b"1970-01-01T00:00:00.999999999Z"], False) is None
 
 
 @pytest.mark.parametrize(
@@ -47,14 +53,14 @@ def test_times_are_seconds_with_all_digits_of_the_fraction(c: native.Loops) -> N
     ],
 )
 def test_what_is_no_moment_of_that_form_is_given_back(c: native.Loops, odd: Any) -> None:
-    assert c.epochs([GOOD, odd]) is None
-    assert c.epochs([odd, GOOD]) is None
+    assert c.epochs([GOOD, odd], True) is None
+    assert c.epochs([odd, GOOD], False) is None
 
 
 def test_no_times_are_given_back_and_what_is_no_list_is_an_error(c: native.Loops) -> None:
-    assert c.epochs([]) is None
+    assert c.epochs([], True) is None
     with pytest.raises(TypeError):
-        c.epochs((GOOD,))  # type: ignore[arg-type]
+        c.epochs((GOOD,), True)  # type: ignore[arg-type]
 
 
 @settings(max_examples=examples(500), deadline=None)
@@ -73,7 +79,7 @@ def test_any_moment_is_written_the_same_either_way(
         + b".%09dZ" % rest
         for seconds, rest in moments
     ]
-    written = c.epochs(times)
+    written = c.epochs(times, True)
     assert written is not None
     assert written.split(b"\n") == timestamps(times)
 
@@ -84,6 +90,6 @@ def test_bytes_replaced_are_refused_or_written_the_same(
     c: native.Loops, at: int, other: bytes
 ) -> None:
     time = (GOOD[:at] + other + GOOD[at + len(other) :])[:30]
-    written = c.epochs([time])
+    written = c.epochs([time], True)
     if written is not None:
         assert written.split(b"\n") == timestamps([time])

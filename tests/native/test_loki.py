@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.encode.loki.encoder import LokiEncoder, StreamFields
-from pipeline.encode.loki.wire import Protobuf
+from pipeline.encode.loki.wire import Json, Protobuf, Rows, Wire
 from pipeline.testing.builders import batch
 from tests.native.columns import NUMBERS, TEXTS, TIMES, TIMES_THAT_ARE_NONE
 from tests.native.examples import examples
@@ -25,6 +26,24 @@ def test_an_entry_has_its_fields_in_order(c: native.Loops) -> None:
     assert c.loki(*SOUND) == entry
     (entry,) = Protobuf().entries([TIME], [b"line"], [b"facts"])
     assert c.loki(*SOUND[:4], b"", [7], None) == entry
+
+
+@pytest.mark.parametrize("name", ["", "number"])
+@pytest.mark.parametrize("more", [None, [b"", b',"more":""']])
+def test_entries_in_json_are_written_together(
+    c: native.Loops, monkeypatch: pytest.MonkeyPatch, name: str, more: list[bytes] | None
+) -> None:
+    monkeypatch.setattr(native, "loops", c)
+    wire, facts = Json(), (b',"a":"b"', b',"c":"d"')
+    lines, numbers = [b'"\xff"', b"\n"], range(9, 11)
+    texts = [b'"\xef\xbf\xbd"', b"\n"]
+    of_each = [facts[1], facts[0]]
+    if name:
+        each = zip(of_each, wire.numbers(name, numbers), strict=True)
+        of_each = [fact + number for fact, number in each]
+    of_each = [one + last for one, last in zip(of_each, more or [b""] * 2, strict=True)]
+    rows = Rows([TIME] * 2, lines, numbers, name, b"\1\0", facts, more)
+    assert wire.together(rows) == b"".join(wire.entries([TIME] * 2, texts, of_each))
 
 
 @pytest.mark.parametrize(
@@ -63,11 +82,12 @@ def test_what_does_not_fit_is_given_back(c: native.Loops, place: int, value: Any
 @given(
     st.lists(st.tuples(TEXTS, TIMES, st.integers(0, 2)), min_size=1, max_size=6),
     NUMBERS,
-    st.sampled_from(["none", "usual", "varying", "without"]),
+    st.sampled_from(["none", "usual", "varying", "without", "both"]),
     st.booleans(),
+    st.sampled_from([Json, Protobuf]),
 )
 def test_any_batch_is_the_same_request_either_way(
-    c: native.Loops, entries: Any, first: int, metadata: str, gaps: bool
+    c: native.Loops, entries: Any, first: int, metadata: str, gaps: bool, wire: Callable[[], Wire]
 ) -> None:
     texts, times, streams = zip(*entries, strict=True)
     assume(all(time[:1] != b"0" for time in times))
@@ -83,12 +103,16 @@ def test_any_batch_is_the_same_request_either_way(
             varying={"b": lambda some: ["x" * number for number in range(len(some))]}
         ),
         "without": StreamFields({"event_sequence": lambda some: ["s"] * len(some)}),
+        "both": StreamFields(
+            {"event_sequence": lambda some: ["s"] * len(some)},
+            {"b": lambda some: ["x" * number for number in range(len(some))]},
+        ),
     }[metadata]
     labels = StreamFields({"name": lambda some: ["n"] * len(some)})
     found, before = [], native.loops
     try:
         for native.loops in (c, None):
-            found.append(LokiEncoder(Protobuf(), labels, fields).encode([one, other]))
+            found.append(LokiEncoder(wire(), labels, fields).encode([one, other]))
     finally:
         native.loops = before
     assert found[0] == found[1]
