@@ -59,16 +59,12 @@ class Forms(Generic[Form]):
 
     def of(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> list[Form]:
         """The form of each entry; `make` is given a kind, and a flag or nothing."""
-        columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
         known: dict[tuple[int, str], Form] = {}
 
         def form(kind: int, flag: str) -> Form:
             found = known.get((kind, flag))
             if found is None:
-                key = self._key, *columns, kind, flag
-                found = known[kind, flag] = RENDERED.once(
-                    batch.container, key, lambda: make(batch, kind, flag), self._size
-                )
+                found = known[kind, flag] = self._of(batch, make, kind, flag)
             return found
 
         kinds, flags = kinds_of(batch), batch.flags
@@ -77,6 +73,20 @@ class Forms(Generic[Form]):
             return [forms[kind] for kind in kinds]
         pairs = zip(kinds, batch.sequences, strict=True)
         return [form(kind, flags.get(number, "")) for kind, number in pairs]
+
+    def of_all(self, batch: Batch, make: Callable[[Batch, int, str], Form]) -> Form | None:
+        """The form of all entries, where they are of one kind and none has a flag."""
+        kinds = kinds_of(batch)
+        if batch.flags is not None or kinds.count(kinds[0]) != len(kinds):
+            return None
+        return self._of(batch, make, kinds[0], "")
+
+    def _of(
+        self, batch: Batch, make: Callable[[Batch, int, str], Form], kind: int, flag: str
+    ) -> Form:
+        columns = batch.source, batch.bare, batch.parsed is None, batch.parts is None
+        key = self._key, *columns, kind, flag
+        return RENDERED.once(batch.container, key, lambda: make(batch, kind, flag), self._size)
 
 
 def _container(container: Container) -> dict[str, Any]:

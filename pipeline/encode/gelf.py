@@ -25,7 +25,7 @@ from typing import Any, Final
 from pipeline import native
 from pipeline.encode.ecs import STREAMS, Forms, Names, shared_facts
 from pipeline.encode.interleaved import interleaved
-from pipeline.encode.json import SEPARATOR, quoted, quoted_together
+from pipeline.encode.json import quoted
 from pipeline.encode.packed import Packer, Tail, tail
 from pipeline.model.batch import Batch
 from pipeline.model.dumps import dumps
@@ -74,12 +74,12 @@ class GelfEncoder:
         """The same in one piece; `end` stands behind each."""
         if not len(batch):
             return b""
-        tails = self._tails.of(batch, self._tail)
-        if tails.count(tails[0]) == len(tails):
-            return self._fronts(batch, tails[0] + end)
-        return self._fronts(batch, end, tails)
+        tail = self._tails.of_all(batch, self._tail)
+        if tail is not None:
+            return self._fronts(batch, tail + end)
+        return self._fronts(batch, end, self._tails.of(batch, self._tail))
 
-    def packed(self, batch: Batch, longest: int) -> Sequence[bytes]:
+    def packed(self, batch: Batch, longest: int) -> list[bytes]:
         """The same, compressed. One with more than `longest` bytes is as small as can be."""
         assert self._packer is not None
         if not len(batch):
@@ -104,9 +104,6 @@ class GelfEncoder:
         between = [b""] * (len(columns) - 1 - len(_BETWEEN))
         literals = (self._head(batch), *_BETWEEN, *between, end)
         data = interleaved(self._loops, literals, tuple(columns), len(batch))
-        if data is None:  # DEL is in a message
-            columns[0] = _quoted_messages(lines)
-            data = interleaved(self._loops, literals, tuple(columns), len(batch))
         assert data is not None
         return data
 
@@ -176,13 +173,8 @@ def _flat(fields: Mapping[Any, Any], prefix: str, levels: int) -> Iterator[tuple
 
 def _messages(lines: list[bytes]) -> native.Column:
     """Each as the inside of `short_message`, and what follows it where it has several lines."""
-    joined = b"".join(lines)
-    if b"\n" in joined or b"" in lines or any(map(bytes.isspace, lines)):
-        return _quoted_messages(lines)
-    return quoted_together(lines), SEPARATOR
-
-
-def _quoted_messages(lines: list[bytes]) -> list[bytes]:
+    if native.single(lines):
+        return (lines,)
     return [_message(line, text) for line, text in zip(lines, quoted(lines), strict=True)]
 
 

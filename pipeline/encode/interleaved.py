@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import native
+from pipeline.encode.json import quoted
 
 
 def interleaved(
@@ -15,7 +16,7 @@ def interleaved(
     count: int,
 ) -> bytes | None:
     """First literal, first column's cell, second literal, and so on to the last literal, for each
-    of `count` rows, of which there is one at least.
+    of `count` rows, of which there is one at least. No column is of choices.
 
     Returns None if a column that is one run of bytes has other than `count` cells. Literals do not
     end in a comma.
@@ -28,7 +29,8 @@ def interleaved(
     for place, column in enumerate(columns):
         cells: Sequence[Any] = column
         if isinstance(column, tuple):
-            cells = column[0].split(column[1])
+            texts: tuple[Any, ...] = column
+            cells = quoted(texts[0]) if len(texts) == 1 else texts[0].split(texts[1])
             if len(cells) != count:
                 return None
         arguments[place::width] = cells

@@ -8,7 +8,7 @@ for 0.3 µs, where compressing each costs twenty times as much and gives one of 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from pipeline import native
@@ -48,10 +48,10 @@ class Packer:
         self._pack = _gzip if form == "gzip" else _zlib
         self._form = form
 
-    def pack(self, fronts: list[bytes], tails: list[Tail], longest: int) -> Sequence[bytes]:
+    def pack(self, fronts: list[bytes], tails: list[Tail], longest: int) -> list[bytes]:
         """Each message, packed. One that would have more than `longest` bytes is compressed as a
         whole, and may have more nevertheless."""
-        found: Sequence[bytes] | None = None
+        found: list[bytes] | None = None
         if self._loops is not None:
             found = self._loops.packed(fronts, tails, longest)
         if found is None:

@@ -32,6 +32,7 @@ from pipeline.encode.local_time import LocalTime
 from pipeline.model.batch import Batch
 from pipeline.model.component import Payload
 from pipeline.model.container import Container
+from pipeline.model.datagrams import Ended, Run
 from pipeline.model.dumps import dumps
 from pipeline.model.encode_cache import Part
 from pipeline.model.rendered import RENDERED
@@ -83,7 +84,7 @@ class _Header:
         """For `%`, one for each severity. Takes the octet count where there is one, the time, of
         which it uses `time_size` bytes, and the message."""
         count = b"%b" if self._framing == "octet-counting" else b""
-        end = b"\n" if self._framing == "lf" else b""
+        end = _end_of(self._framing)
         rest = b"%%.%db" % self.time_size + _literal(self.after) + b"%b" + end
         return tuple([count + _literal(prefix) + rest for prefix in self.prefixes])
 
@@ -91,6 +92,11 @@ class _Header:
     def weight(self) -> int:
         """Bytes that it takes in memory."""
         return 1000 + 10 * (self.size + 60)
+
+
+def _end_of(framing: Framing | None) -> bytes:
+    """What stands behind a message; behind a datagram, what is in none."""
+    return {"octet-counting": b"", "lf": b"\n", None: b"\0"}[framing]
 
 
 def _literal(text: bytes) -> bytes:
@@ -145,18 +151,30 @@ class SyslogEncoder:
 
     def stream(self, batches: Sequence[Batch]) -> Payload[bytes]:
         """All messages in order and framed, one behind the other."""
+        parts, truncated = self._parts(batches)
+        data = b"".join(parts)
+        return Payload(data, sum(map(len, batches)), len(data), truncated)
+
+    def datagrams(self, batches: Sequence[Batch]) -> Payload[list[Run]]:
+        """All messages in order, one for each datagram."""
+        parts, truncated = self._parts(batches)
+        entries = sum(map(len, batches))
+        runs: list[Run] = list(map(Ended, parts))
+        return Payload(runs, entries, sum(map(len, parts)) - entries, truncated)
+
+    def _parts(self, batches: Sequence[Batch]) -> tuple[list[bytes], int]:
+        """The messages of each batch, and how many of all had to be cut."""
         parts, truncated = [], 0
         for batch in filter(len, batches):
             part, cut = batch.encoded_once(self._encoding, self._part)
             parts.append(part)
             truncated += cut
-        data = b"".join(parts)
-        return Payload(data, sum(map(len, batches)), len(data), truncated)
+        return parts, truncated
 
     def _part(self, batch: Batch) -> Part:
         if self._loops is not None and (data := self._in_c(self._loops, batch)) is not None:
             return data, 0
-        frame = _octet_counted if self._framing == "octet-counting" else _ended_by_lf
+        frame = _octet_counted if self._framing == "octet-counting" else _ended
         header, lines, lengths, cut = self._prepare(batch)
         return frame(header, self._severities(batch), self._times(batch), lines, lengths), cut
 
@@ -171,20 +189,8 @@ class SyslogEncoder:
             self._times(batch),
             _messages(batch),
             max(0, self._max_message - header.size),
-            self._framing == "octet-counting",
+            _end_of(self._framing),
         )
-
-    def datagrams(self, batches: Sequence[Batch]) -> Payload[list[bytes]]:
-        """All messages in order, one for each datagram."""
-        datagrams: list[bytes] = []
-        truncated = 0
-        for batch in filter(len, batches):
-            header, lines, _, cut = self._prepare(batch)
-            templates = [header.templates[severity] for severity in self._severities(batch)]
-            columns = zip(templates, self._times(batch), lines, strict=True)
-            datagrams += [template % (time, line) for template, time, line in columns]
-            truncated += cut
-        return Payload(datagrams, len(datagrams), sum(map(len, datagrams)), truncated)
 
     # -- columns ---------------------------------------------------------------------------
 
@@ -269,14 +275,14 @@ def _octet_counted(
     return _for_each(severities, header.templates) % tuple(arguments)
 
 
-def _ended_by_lf(
+def _ended(
     header: _Header,
     severities: bytes,
     times: list[bytes],
     lines: list[bytes],
     lengths: list[int],
 ) -> bytes:
-    """RFC 6587, section 3.4.2: each message ends with LF."""
+    """RFC 6587, section 3.4.2: each message ends with LF; or, as a datagram, with NUL."""
     columns = chain.from_iterable(zip(times, lines, strict=True))
     return _for_each(severities, header.templates) % tuple(columns)
 

@@ -25,7 +25,7 @@ class Payload(Generic[Data]):
     """
 
     data: Data
-    """Whatever the sink's `send` needs: bytes, a list of datagrams, an object that remembers how
+    """Whatever the sink's `send` needs: bytes, runs of datagrams, an object that remembers how
     much the peer has acknowledged."""
     entries: int
     """The number of entries, without those in `refused`."""

@@ -62,15 +62,15 @@ class Loops(Protocol):
         times: list[bytes],
         lines: list[bytes],
         room: int,
-        counted: bool,
+        end: bytes,
         /,
     ) -> bytes | None:
-        """Encodes syslog messages (RFC 5424) with their framing (RFC 6587).
+        """Encodes syslog messages (RFC 5424) with their framing (RFC 6587), or as datagrams.
 
         A message is the item of `prefixes` for its severity, `time_size` bytes of its time,
-        `after`, and its line without control characters. `severities`: an index into `prefixes` for
-        each line. `counted`: whether frames are octet-counted; otherwise each ends with LF. Returns
-        None if a line is longer than `room` bytes.
+        `after`, and its line without NUL. `severities`: an index into `prefixes` for each line.
+        `end`: the byte at the end of each message, before which LF and CR are replaced if it is LF;
+        or nothing, for octet counting. Returns None if a line is longer than `room` bytes.
         """
 
     def interleave(
@@ -182,11 +182,21 @@ class Loops(Protocol):
         """
 
     def datagrams(
-        self, fd: int, datagrams: list[bytes], start: int, stop: int, /
-    ) -> tuple[int, int] | None:
-        """Sends the datagrams from `start` up to but not including `stop` over a connected socket,
-        without waiting. Returns the index of the first that the kernel has not taken, and why as an
-        `errno`; or `stop` and 0. Returns None if one of them is not bytes."""
+        self, fd: int, run: list[bytes] | bytes, start: int, most: int, /
+    ) -> tuple[int, int, int] | None:
+        """Sends at most so many datagrams over a connected socket, without waiting.
+
+        `run`: a list of them, or one behind the other, each ended by the last byte of all. `start`:
+        the index in the list, or the offset in the bytes, of the first to be sent. Returns that of
+        the first that was not, how many were, and 0, or why the kernel has not taken the next one,
+        as an `errno`. Returns None if one of a list is not bytes.
+        """
+
+    def longest(self, run: bytes, /) -> int:
+        """Bytes of the longest of datagrams that each end with the last byte of all."""
+
+    def single(self, lines: list[bytes], /) -> bool:
+        """Whether each of them is one line and not blank."""
 
     def mentions(self, text: bytes, words: tuple[bytes, ...], /) -> bool:
         """Whether any of the words, which are in lower case, occurs in the text; ASCII letters of
@@ -211,6 +221,13 @@ def select(columns: tuple[Any, ...], keep: Sequence[Any]) -> tuple[Any, ...] | N
     """For each column, the cells for which `keep` is True; see `Loops.select`. None if there is no
     extension."""
     return None if loops is None else loops.select(columns, keep)
+
+
+def single(lines: list[bytes]) -> bool:
+    """Whether each of them is one line and not blank."""
+    if loops is not None:
+        return loops.single(lines)
+    return not (b"\n" in b"".join(lines) or b"" in lines or any(map(bytes.isspace, lines)))
 
 
 def mentions(text: bytes, words: tuple[bytes, ...]) -> bool:

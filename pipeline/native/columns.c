@@ -1,4 +1,5 @@
-/* What is asked of whole columns: how many bytes they hold, and which time is the newest. */
+/* What is asked of whole columns: how many bytes they hold, which time is the newest, and whether
+   each text is a single line. */
 
 #include "native.h"
 
@@ -52,6 +53,38 @@ dockline_newest(PyObject *Py_UNUSED(module), PyObject *times)
         }
     }
     return PyLong_FromSsize_t(newest);
+}
+
+static int
+is_space(char each)
+{
+    return each == ' ' || (each >= '\t' && each <= '\r');
+}
+
+static int
+is_single(const char *text, Py_ssize_t size)
+{
+    Py_ssize_t blank = 0;
+    while (blank < size && is_space(text[blank])) {
+        blank++;
+    }
+    return blank < size && memchr(text, '\n', (size_t)size) == NULL;
+}
+
+PyObject *
+dockline_single(PyObject *Py_UNUSED(module), PyObject *lines)
+{
+    if (!PyList_CheckExact(lines) || sum_of(lines) < 0) {
+        PyErr_SetString(PyExc_TypeError, "a list of bytes is asked for");
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(lines); index++) {
+        PyObject *line = PyList_GET_ITEM(lines, index);
+        if (!is_single(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
 }
 
 int

@@ -31,6 +31,8 @@ static PyMethodDef methods[] = {
     {"packed", dockline_packed, METH_VARARGS, NULL},
     {"counted", dockline_counted, METH_VARARGS, NULL},
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
+    {"longest", dockline_longest, METH_O, NULL},
+    {"single", dockline_single, METH_O, NULL},
     {"mentions", dockline_mentions, METH_VARARGS, NULL},
     {"cards", dockline_cards, METH_O, NULL},
     {NULL, NULL, 0, NULL},

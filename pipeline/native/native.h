@@ -34,6 +34,8 @@ PyObject *dockline_epochs(PyObject *module, PyObject *arguments);
 PyObject *dockline_packed(PyObject *module, PyObject *arguments);
 PyObject *dockline_counted(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
+PyObject *dockline_longest(PyObject *module, PyObject *run);
+PyObject *dockline_single(PyObject *module, PyObject *lines);
 PyObject *dockline_mentions(PyObject *module, PyObject *arguments);
 PyObject *dockline_cards(PyObject *module, PyObject *text);
 

@@ -1,9 +1,10 @@
-/* Columns to RFC 5424 or 3164 in their framing: what `_octet_counted` and `_ended_by_lf` do, and
-   the replacement of control characters before it, in one run over the lines. */
+/* Columns to RFC 5424 or 3164 in their framing: what `_octet_counted` and `_ended` do, and the
+   replacement of control characters before it, in one run over the lines. */
 
 #include "put.h"
 
 #define SEVERITIES 8
+#define COUNTED -1 /* each stands behind its length */
 
 typedef struct {
     PyObject *prefixes;
@@ -15,7 +16,7 @@ typedef struct {
     PyObject *times;
     PyObject *lines;
     Py_ssize_t room;
-    int counted;
+    int end; /* of a message, a byte; or COUNTED */
 } Messages;
 
 static PyObject *
@@ -64,7 +65,7 @@ total_of(const Messages *messages)
     Py_ssize_t total = 0;
     for (Py_ssize_t index = 0; index < messages->count; index++) {
         Py_ssize_t size = size_of(messages, index);
-        size += messages->counted ? digits_of((uint64_t)size) + 1 : 1;
+        size += messages->end == COUNTED ? digits_of((uint64_t)size) + 1 : 1;
         if (total > PY_SSIZE_T_MAX / 2 - size) {
             return -1;
         }
@@ -88,7 +89,7 @@ write_all(const Messages *messages, byte *to)
         PyObject *prefix = prefix_of(messages, index);
         PyObject *line = PyList_GET_ITEM(messages->lines, index);
         byte *text;
-        if (messages->counted) {
+        if (messages->end == COUNTED) {
             to = put_digits(to, (uint64_t)size_of(messages, index));
             *to++ = ' ';
         }
@@ -99,10 +100,12 @@ write_all(const Messages *messages, byte *to)
         text = to;
         to = put_bytes(to, line);
         blank(text, to, '\0');
-        if (!messages->counted) {
+        if (messages->end == '\n') {
             blank(text, to, '\n');
             blank(text, to, '\r');
-            *to++ = '\n';
+        }
+        if (messages->end != COUNTED) {
+            *to++ = (byte)messages->end;
         }
     }
 }
@@ -111,16 +114,18 @@ PyObject *
 dockline_syslog(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
     Messages messages;
-    Py_ssize_t total;
+    const char *end;
+    Py_ssize_t end_size, total;
     PyObject *data;
 
-    if (!PyArg_ParseTuple(arguments, "O!y#ny#O!O!np:syslog", &PyTuple_Type, &messages.prefixes,
+    if (!PyArg_ParseTuple(arguments, "O!y#ny#O!O!ny#:syslog", &PyTuple_Type, &messages.prefixes,
                           &messages.after, &messages.after_size, &messages.time_size,
                           &messages.severities, &messages.count, &PyList_Type, &messages.times,
-                          &PyList_Type, &messages.lines, &messages.room, &messages.counted)) {
+                          &PyList_Type, &messages.lines, &messages.room, &end, &end_size)) {
         return NULL;
     }
-    if (!are_sound(&messages) || (total = total_of(&messages)) < 0) {
+    messages.end = end_size == 1 ? (byte)end[0] : COUNTED;
+    if (end_size > 1 || !are_sound(&messages) || (total = total_of(&messages)) < 0) {
         Py_RETURN_NONE;
     }
     if ((data = PyBytes_FromStringAndSize(NULL, total)) != NULL) {

@@ -33,6 +33,7 @@ from pipeline.encode.gelf import GelfEncoder
 from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, SinkConfig, SinkContext, Size, TLSConfig
+from pipeline.model.datagrams import Ended, Run, longest, one_by_one, size_of
 from pipeline.model.errors import ConfigError
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
@@ -102,35 +103,36 @@ class Gelf(OverSocket):
         return Payload(data, sum(map(len, batches)), len(data))
 
     def _datagrams(self, batches: Sequence[Batch]) -> Payload[Any]:
-        datagrams: list[bytes] = []
+        runs: list[Run] = []
         refused: list[tuple[Batch, int, str]] = []
-        longest, encoder = self._chunk, self._encoder
+        size = 0
         for batch in filter(len, batches):
-            messages = encoder.packed(batch, longest) if self._packed else encoder.encode(batch)
-            if max(map(len, messages)) <= longest:
-                datagrams += messages
-            else:
-                self._in_chunks(batch, messages, datagrams, refused)
-        entries = sum(map(len, batches)) - len(refused)
-        return Payload(datagrams, entries, sum(map(len, datagrams)), refused=refused)
+            run = self._run(batch)
+            if longest(run) > self._chunk:
+                run = self._in_chunks(batch, one_by_one(run), refused)
+            runs.append(run)
+            size += size_of(run, len(batch))
+        return Payload(runs, sum(map(len, batches)) - len(refused), size, refused=refused)
+
+    def _run(self, batch: Batch) -> Run:
+        if self._packed:
+            return self._encoder.packed(batch, self._chunk)
+        return Ended(self._encoder.joined(batch, b"\0"))
 
     def _in_chunks(
-        self,
-        batch: Batch,
-        messages: Sequence[bytes],
-        datagrams: list[bytes],
-        refused: list[tuple[Batch, int, str]],
-    ) -> None:
-        longest = self._chunk
-        most = MOST_CHUNKS * (longest - CHUNK_HEAD)
+        self, batch: Batch, messages: list[bytes], refused: list[tuple[Batch, int, str]]
+    ) -> list[bytes]:
+        most = MOST_CHUNKS * (self._chunk - CHUNK_HEAD)
+        datagrams: list[bytes] = []
         for index, message in enumerate(messages):
-            if len(message) <= longest:
+            if len(message) <= self._chunk:
                 datagrams.append(message)
             elif len(message) <= most:
-                datagrams += chunks(message, longest)
+                datagrams += chunks(message, self._chunk)
             else:
                 reason = f"it has {len(message)} bytes, and {most} fit into {MOST_CHUNKS} chunks"
                 refused.append((batch, index, reason))
+        return datagrams
 
 
 def chunks(message: bytes, longest: int) -> list[bytes]:

@@ -37,6 +37,7 @@ from pipeline.encode.lumberjack import Acknowledgements, ProtocolError, WindowSi
 from pipeline.model.address_form import AddressForm
 from pipeline.model.batch import Batch
 from pipeline.model.component import Duration, Payload, Sink, SinkConfig, SinkContext, TLSConfig
+from pipeline.model.datagrams import Ended, Run, longest, one_by_one
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import parse
 from pipeline.transport.net.datagrams import LARGEST, Datagrams
@@ -151,18 +152,21 @@ class _Udp:
         self.open, self.reached, self.close = datagrams.open, datagrams.reached, datagrams.close
         self.unconfirmed, self.give_up = datagrams.unconfirmed, datagrams.give_up
 
-    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[bytes]]:
-        events = lines.split(b"\n")[:-1]
-        refused: list[tuple[Batch, int, str]] = []
-        if max(map(len, events), default=0) > LARGEST:
-            reason = f"as JSON it is longer than the {LARGEST} bytes of a datagram"
-            places = ((batch, index) for batch in batches for index in range(len(batch)))
-            pairs = zip(places, events, strict=True)
-            refused = [(*place, reason) for place, event in pairs if len(event) > LARGEST]
-            events = [event for event in events if len(event) <= LARGEST]
-        return Payload(events, len(events), sum(map(len, events)), refused=refused)
+    def payload(self, lines: bytes, batches: Sequence[Batch]) -> Payload[list[Run]]:
+        count = sum(map(len, batches))
+        if not count:
+            return Payload([], 0, 0)
+        run = Ended(lines)
+        if longest(run) <= LARGEST:
+            return Payload([run], count, len(lines) - count)
+        reason = f"as JSON it is longer than the {LARGEST} bytes of a datagram"
+        places = ((batch, index) for batch in batches for index in range(len(batch)))
+        pairs = list(zip(places, one_by_one(run), strict=True))
+        refused = [(*place, reason) for place, event in pairs if len(event) > LARGEST]
+        events = [event for _, event in pairs if len(event) <= LARGEST]
+        return Payload([events], len(events), sum(map(len, events)), refused=refused)
 
-    async def send(self, payload: Payload[list[bytes]]) -> None:
+    async def send(self, payload: Payload[list[Run]]) -> None:
         payload.truncated += await self._datagrams.send(payload.data)
 
 

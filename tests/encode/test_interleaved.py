@@ -17,6 +17,16 @@ def test_rows_have_their_cells_between_literals() -> None:
     )
 
 
+def test_texts_are_quoted() -> None:
+    columns = ([b'"\x7f\n', b"\xff"],), range(7, 9)
+    assert interleaved(native.loops, (b'"', b'",', b";"), columns, 2) == (
+        b'"\\"\x7f\\n",7;"\xef\xbf\xbd",8;'
+    )
+    assert interleaved(native.loops, (b"", b",", b""), (columns[0], [-1, 2]), 2) == (
+        b'\\"\x7f\\n,-1\xef\xbf\xbd,2'
+    )
+
+
 def test_numbers_may_be_of_any_size() -> None:
     assert interleaved(native.loops, (b"", b";"), ([-1, 2**70],), 2) == b"-1;%d;" % 2**70
 

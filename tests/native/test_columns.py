@@ -14,6 +14,31 @@ def test_bytes_are_counted(c: native.Loops, items: list[bytes]) -> None:
     assert c.total(items) == sum(map(len, items))
 
 
+SINGLE = [b"a", b" a", b"\ta\r", b"\x1c", b"\x1f", b"\0", b"\x85", b"\xa0", b"\xe2\x80\xa8"]
+
+
+@given(st.lists(st.sampled_from(SINGLE) | st.binary(min_size=1, max_size=3), max_size=9))
+def test_lines_are_single_where_all_are(c: native.Loops, lines: list[bytes]) -> None:
+    blank = any(not line.strip() for line in lines)
+    assert c.single(lines) == (not blank and b"\n" not in b"".join(lines))
+    assert c.single(lines) == _in_python(lines)
+
+
+@pytest.mark.parametrize("odd", [b"", b" ", b"\t\r\x0b\x0c", b"a\nb", b"a\n", b"\na", b"\n"])
+def test_a_blank_line_or_several_in_one_are_not_single(c: native.Loops, odd: bytes) -> None:
+    for lines in [odd], [b"a", odd], [odd, b"a"]:
+        assert not c.single(lines)
+        assert not _in_python(lines)
+
+
+def _in_python(lines: list[bytes]) -> bool:
+    before, native.loops = native.loops, None
+    try:
+        return native.single(lines)
+    finally:
+        native.loops = before
+
+
 TIMES = st.sampled_from(
     [b"", b"\0", b"2026", b"2026-01", b"2026-02", b"2026-01\0", b"\xff", b"\x7f"]
 )
@@ -29,8 +54,9 @@ def test_what_is_no_column_is_an_error(c: native.Loops, odd: object) -> None:
     with pytest.raises(TypeError):
         c.newest(odd)  # type: ignore[arg-type]
     if odd != []:
-        with pytest.raises(TypeError):
-            c.total(odd)  # type: ignore[arg-type]
+        for ask in c.total, c.single:
+            with pytest.raises(TypeError):
+                ask(odd)  # type: ignore[arg-type]
 
 
 def test_either_loops_are_asked_by_one_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def written(c: native.Loops, lines: Any, /, **other: Any) -> bytes | None:
         "times": [TIME] * len(lines),
         "lines": lines,
         "room": 100,
-        "counted": True,
+        "end": b"",
     }
     return c.syslog(*(arguments | other).values())
 
@@ -37,7 +37,8 @@ def test_octets_are_counted_and_control_characters_are_spaces(c: native.Loops) -
     assert written(c, [b"one", b"", b"a\0\0b\n"]) == (
         b"13 <6>2026 - one10 <6>2026 - 15 <6>2026 - a  b\n"
     )
-    assert written(c, [b"a\0b\nc\r"], counted=False) == b"<6>2026 - a b c \n"
+    assert written(c, [b"a\0b\nc\r"], end=b"\n") == b"<6>2026 - a b c \n"
+    assert written(c, [b"a\0b\nc\r", b""], end=b"\0") == b"<6>2026 - a b\nc\r\0<6>2026 - \0"
     assert written(c, []) == b""
 
 
@@ -63,6 +64,7 @@ def test_a_count_has_as_many_digits_as_it_takes(c: native.Loops, size: int) -> N
         {"prefixes": PREFIXES[:7]},
         {"prefixes": (*PREFIXES[:7], "<7>")},
         {"time_size": -1},
+        {"end": b"\r\n"},
     ],
 )
 def test_columns_that_do_not_fit_are_given_back(c: native.Loops, odd: dict[str, Any]) -> None:

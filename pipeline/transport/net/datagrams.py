@@ -6,8 +6,10 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Iterable
 
 from pipeline import native
+from pipeline.model.datagrams import Ended, Run, one_by_one
 from pipeline.model.errors import Unavailable
 from pipeline.transport.net.address import Address
 from pipeline.transport.net.errors import unavailable
@@ -15,7 +17,7 @@ from pipeline.transport.net.errors import unavailable
 LARGEST = 65_487
 """Bytes of data in one datagram, for IPv4 and IPv6 alike."""
 
-_BURST = 128
+_BURST = 256
 """Datagrams sent before others get the event loop: half a millisecond."""
 
 
@@ -53,20 +55,16 @@ class Datagrams:
         found = self._socket.getpeername()[0]
         return f"{self.address} ({found}); over UDP nothing tells whether anybody listens"
 
-    async def send(self, datagrams: list[bytes]) -> int:
-        """Sends each datagram. Returns when the kernel has taken all: how many of them had to be
-        cut to fit its limit.
+    async def send(self, runs: Iterable[Run]) -> int:
+        """Sends each datagram of each run. Returns when the kernel has taken all: how many of them
+        had to be cut to fit its limit.
 
         A refusal of what was sent before is raised too, since nothing else would report it.
         """
         if self._socket is None:
             raise Unavailable(f"{self.address} is not open")
-        cut = 0
         try:
-            for start in range(0, len(datagrams), _BURST):
-                stop = min(start + _BURST, len(datagrams))
-                cut += await _send_all(self._socket, datagrams, start, stop)
-                await asyncio.sleep(0)
+            cut = await _send_all(self._socket, runs)
             if code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, os.strerror(code))
         except OSError as error:
@@ -98,30 +96,50 @@ def _connected(family: int, kind: int, protocol: int, where: tuple[object, ...])
     return sock
 
 
-async def _send_all(sock: socket.socket, datagrams: list[bytes], at: int, stop: int) -> int:
+async def _send_all(sock: socket.socket, runs: Iterable[Run]) -> int:
     """How many had to be cut."""
-    cut = 0
-    while True:
-        at, problem = _run(sock, datagrams, at, stop)
-        if not problem:
-            return cut
-        cut += await _send_odd(sock, datagrams[at], problem)
-        at += 1
+    cut, left = 0, _BURST
+    for run in runs:
+        data = run.data if isinstance(run, Ended) and native.loops else one_by_one(run)
+        at = 0
+        while at < len(data):
+            at, sent, problem = _burst(sock, data, at, left)
+            left -= sent
+            if problem:
+                datagram, at = _next(data, at)
+                cut += await _send_odd(sock, datagram, problem)
+            elif left <= 0:
+                await asyncio.sleep(0)
+                left = _BURST
+    await asyncio.sleep(0)
+    return cut
 
 
-def _run(sock: socket.socket, datagrams: list[bytes], at: int, stop: int) -> tuple[int, int]:
+def _burst(
+    sock: socket.socket, data: bytes | list[bytes], start: int, most: int
+) -> tuple[int, int, int]:
     """As `Loops.datagrams`."""
     if native.loops is not None:
-        found = native.loops.datagrams(sock.fileno(), datagrams, at, stop)
+        found = native.loops.datagrams(sock.fileno(), data, start, most)
         if found is not None:
             return found
+    assert isinstance(data, list)
+    at, stop = start, min(start + most, len(data))
     try:
         while at < stop:
-            sock.send(datagrams[at])
+            sock.send(data[at])
             at += 1
     except OSError as error:
-        return at, error.errno or errno.EIO
-    return stop, 0
+        return at, at - start, error.errno or errno.EIO
+    return stop, stop - start, 0
+
+
+def _next(data: bytes | list[bytes], at: int) -> tuple[bytes, int]:
+    """The datagram there, and where the one behind it is."""
+    if isinstance(data, list):
+        return data[at], at + 1
+    stop = data.index(data[-1:], at)
+    return data[at:stop], stop + 1
 
 
 async def _send_odd(sock: socket.socket, datagram: bytes, problem: int) -> bool:
@@ -131,6 +149,5 @@ async def _send_odd(sock: socket.socket, datagram: bytes, problem: int) -> bool:
         return False
     if problem != errno.EMSGSIZE or len(datagram) < 2:
         raise OSError(problem, os.strerror(problem))
-    half = [datagram[: len(datagram) // 2]]
-    await _send_all(sock, half, 0, 1)
+    await _send_all(sock, [[datagram[: len(datagram) // 2]]])
     return True

@@ -13,7 +13,7 @@ from pipeline.transport.net.tls import tls_of
 
 class OverSocket(Sink[Any]):
     """A sink over a socket, but for what it encodes: the scheme of its address says over which.
-    `Payload.data` is a list of datagrams where `_connection` is `Datagrams`, else bytes."""
+    `Payload.data` is a list of runs of datagrams where `_connection` is `Datagrams`, else bytes."""
 
     def __init__(self, address: Address, tls: TLSConfig | None, timeout: float) -> None:
         """`address` has the scheme `udp`, `tcp` or `tls`. `timeout` in seconds is for finding the
