@@ -8,12 +8,23 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+/* `send` of the C library is a point where threads may be cancelled, which costs 40 ns a datagram. */
+#if defined(__linux__) && defined(SYS_sendto)
+#define SEND(fd, data, size) syscall(SYS_sendto, fd, data, size, MSG_DONTWAIT, NULL, 0)
+#else
+#define SEND(fd, data, size) send(fd, data, size, MSG_DONTWAIT)
+#endif
 
 /* 0, or why the kernel has not taken it. */
 static int
 send_one(int fd, const void *data, size_t size)
 {
-    while (send(fd, data, size, MSG_DONTWAIT) < 0) {
+    while (SEND(fd, data, size) < 0) {
         if (errno != EINTR) {
             return errno;
         }
