@@ -25,6 +25,7 @@ import selectors
 import time
 from typing import Protocol
 
+from pipeline.support.rests import Rests
 from pipeline.support.small_reads import SmallReads
 
 PAUSE = 0.000_5
@@ -82,8 +83,9 @@ class CoalescingSelector(selectors.DefaultSelector):
         """
         now = time.monotonic()
         since = now - self._last_read
-        self.flowing = self.flowing or since < FLOWING
         self._last_read = now
+        if not rested:  # else nobody waits for the socket, and nothing is gained by a pause
+            self.flowing = self.flowing or since < FLOWING
         if size >= (LARGE_RESTED if rested else LARGE):
             self._large = True
             return 0.0
@@ -118,11 +120,17 @@ class CoalescingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.coalescing = CoalescingSelector()
         super().__init__(self.coalescing)
+        self.rests = Rests(self)
 
 
 def selector_of(loop: asyncio.AbstractEventLoop) -> CoalescingSelector | None:
     """The loop's selector, to report reads to; None if it is not a `CoalescingLoop`."""
     return loop.coalescing if isinstance(loop, CoalescingLoop) else None
+
+
+def rests_of(loop: asyncio.AbstractEventLoop) -> Rests | None:
+    """The rests of the loop's streams; None if it is not a `CoalescingLoop`."""
+    return loop.rests if isinstance(loop, CoalescingLoop) else None
 
 
 class Pause:

@@ -59,6 +59,14 @@ def test_a_read_alone_is_followed_by_no_pause_and_one_soon_after_it_by_one(clock
         assert clock.pauses == [PAUSE]
 
 
+def test_reads_after_a_rest_are_followed_by_no_pause(clock: Clock) -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(3):
+            selector.read(100, rested=True)
+        selector.select(0)
+        assert clock.pauses == []
+
+
 def test_where_reads_are_small_it_pauses_longer_since_no_socket_is_full_so_soon(
     clock: Clock,
 ) -> None:

@@ -12,12 +12,13 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.model.errors import EngineError
 from pipeline.support.garbage import untie
-from pipeline.support.selector import LARGE, CoalescingSelector, selector_of
+from pipeline.support.selector import LARGE, CoalescingSelector, rests_of, selector_of
 
 if TYPE_CHECKING:
     from pipeline.sources.docker.engine.endpoint import Endpoint
@@ -74,14 +75,16 @@ class ByteStream(asyncio.BufferedProtocol):
         self._head = b""
         self._in_head = True
         self._paused = False
-        self._resting: asyncio.TimerHandle | None = None
+        self._resting = False
         self._has_rested = False
         """Whether it has just paused, and was not read since."""
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
-        self._selector = selector_of(loop)
+        self._selector, self._rests = selector_of(loop), rests_of(loop)
+        self._socket: int | None = None
+        """The descriptor that may be read from without the event loop; None with TLS."""
         self._gathering: GatheredReads | None = None
         """Joins reads; None with TLS, and with an event loop that has no `CoalescingSelector`."""
         self.head_arrived: asyncio.Future[Head] = loop.create_future()
@@ -145,8 +148,8 @@ class ByteStream(asyncio.BufferedProtocol):
         self._transport = transport
         plain = transport.get_extra_info("ssl_object") is None
         if plain and self._selector is not None:
-            connection = transport.get_extra_info("socket").fileno()
-            self._gathering = GatheredReads(connection, self._selector, self._gathered)
+            self._socket = transport.get_extra_info("socket").fileno()
+            self._gathering = GatheredReads(self._socket, self._selector, self._gathered)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Called by asyncio for the buffer to read into."""
@@ -177,17 +180,30 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def _rest(self, seconds: float) -> None:
         """Stops reading the socket for some seconds, so that more arrives meanwhile."""
-        if self._transport is not None and self._resting is None:
+        if self._transport is not None and not self._resting:
+            assert self._rests is not None
             self._transport.pause_reading()
-            loop = asyncio.get_running_loop()
-            self._resting = loop.call_later(seconds, self._rested)
+            self._resting = True
+            self._rests.begin(self, seconds)
 
-    def _rested(self) -> None:
-        self._resting, self._has_rested = None, True
-        self._read_on()
+    def rested(self) -> None:
+        """Called at the end of its rest: reads what has arrived, and rests again or is read by the
+        event loop from now on.
+        """
+        if not self._resting:  # it has ended meanwhile
+            return
+        self._resting, self._has_rested = False, True
+        size = 0
+        if self._socket is not None and not self._paused:
+            with suppress(OSError):  # nothing has arrived, or the event loop gets the error, too
+                size = os.readv(self._socket, [received()])
+        if size:
+            self.buffer_updated(size)
+        if not self._resting:
+            self._read_on()
 
     def _read_on(self) -> None:
-        if self._transport is not None and self._resting is None and not self._paused:
+        if self._transport is not None and not (self._resting or self._paused):
             self._transport.resume_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -195,8 +211,7 @@ class ByteStream(asyncio.BufferedProtocol):
         if self._transport is not None:
             untie(self._transport)
         self._transport, self._ended, self._error = None, True, error
-        if self._resting is not None:
-            self._resting.cancel()
+        self._resting, self._socket = False, None
         if self._gathering is not None:
             self._gathering.end()
             self._gathering = None  # it refers to this stream: break the circle

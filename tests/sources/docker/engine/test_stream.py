@@ -479,7 +479,7 @@ def test_a_stream_that_is_left_alone_for_a_while_gives_all_that_came_and_its_end
         for line in range(5):
             theirs.sendall(b"%d %d\n" % (number, line))
             body += await stream.read()
-            rested = rested or stream._resting is not None
+            rested = rested or stream._resting
         theirs.sendall(b"end")
         theirs.close()
         return body + await everything(stream), rested
@@ -593,10 +593,40 @@ def test_resting_and_being_full_are_two_reasons_to_pause_and_both_have_to_end() 
         stream._rest(3600)
         await stream.read()
         assert not transport.is_reading()
-        stream._rested()
+        stream.rested()
         assert transport.is_reading()
         stream.close()
         theirs.close()
 
     with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
         runner.run(both())
+
+
+@the_loop_pauses
+def test_at_the_end_of_a_rest_a_stream_is_read_without_the_event_loop() -> None:
+    async def read() -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        transport, stream = await loop.create_connection(ByteStream, sock=ours)
+        theirs.sendall(HEAD)
+        await stream.head_arrived
+        assert stream._selector is not None
+        stream._selector.read = lambda size, *, rested=False: 3600.0  # type: ignore[method-assign]
+        stream._rest(3600)
+        theirs.sendall(b"one")
+        stream.rested()
+        assert await stream.read() == b"one"
+        assert not transport.is_reading()  # it had little, and rests again
+        stream.rested()
+        assert transport.is_reading()  # it had nothing
+        stream._rest(3600)
+        theirs.sendall(b"two")
+        theirs.close()
+        stream.rested()
+        assert await stream.read() == b"two"
+        stream.rested()
+        assert await stream.read() == b""
+        stream.rested()  # after its end
+
+    with asyncio.Runner(loop_factory=CoalescingLoop) as runner:
+        runner.run(read())
