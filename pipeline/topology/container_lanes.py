@@ -365,7 +365,8 @@ class ContainerLanes:
             lane.take(batch, until, ack, put)
         if self._ended:
             self._let_go(math.inf, put)
-        self._note_held()
+        if self._staged or self._next is not None:
+            self._note_held()
 
     def _let_go(self, now: float, put: Put) -> None:
         """Puts what the stages no longer hold back at `now`."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -115,16 +115,17 @@ class FollowedContainer:
         self.logs, self.events, self.stats = lanes["logs"], lanes["events"], lanes["stats"]
         self._bound = [*(one for one in self._bound if one.busy), self.logs]
 
-    async def distribute(self, batch: Batch, ack: Acknowledgement) -> None:
-        """Gives a batch of its log to its lanes. Returns when it has found room in all sinks'
-        buffers.
+    def distribute(self, batch: Batch, ack: Acknowledgement) -> Coroutine[Any, Any, None] | None:
+        """Gives a batch of its log to its lanes.
 
-        Calls must not overlap. `ack` is settled by the sinks. Raises `MemoryError`.
+        None when it is in all sinks' buffers. Otherwise await the coroutine that is returned: it
+        ends when the batch has found room. Calls must not overlap. `ack` is settled by the sinks.
+        Raises `MemoryError`, as the coroutine does.
         """
         self.sequence = batch.sequences[-1]
         if self.events:
             self.last_lines.note(batch)
-        await self.logs.distribute(batch, ack)
+        return self.logs.start(batch, ack)
 
     def start_counting(self) -> None:
         """Makes the series of what is read from its log, under its present name.
@@ -138,7 +139,7 @@ class FollowedContainer:
         if self._received is None:
             raise RuntimeError("`start_counting` was not called")
         entries, size = self._received
-        entries.inc(len(batch))
+        entries.inc(len(batch.lines))
         size.inc(text_size(batch.lines))
 
     def note_gap(self, why: str) -> None:

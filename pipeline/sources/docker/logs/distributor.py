@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from pipeline.model.acknowledgement import Acknowledgement
 from pipeline.model.batch import Batch
@@ -43,11 +44,11 @@ class Distributor:
         self._report = report
         self._bugs = metrics.source_errors.labels("bug")
 
-    async def take(self, decoded: DecodedLines) -> Batch | None:
-        """Takes lines that a decoder has just returned. Returns those of them that were new; None
-        when none were.
+    def take(self, decoded: DecodedLines) -> Coroutine[Any, Any, Batch | None]:
+        """Takes lines that a decoder has just returned. Await what it returns: those of them that
+        were new; None when none were.
         """
-        return await self._hand_out(self.batcher.take(decoded, self._container.facts))
+        return self._hand_out(self.batcher.take(decoded, self._container.facts))
 
     async def take_rest(self, *, whole: bool) -> None:
         """Says that nothing more comes of what was opened. Hands out lines that were kept back.
@@ -93,15 +94,18 @@ class Distributor:
         twice.
         """
         try:
-            for _ in range(MOST_SHORTAGES):
+            for shortages in range(MOST_SHORTAGES + 1):
                 try:
-                    await self._container.distribute(batch, ack)
+                    rest = self._container.distribute(batch, ack)
+                    if rest is not None:
+                        await rest
                     return
                 except MemoryError:
+                    if shortages == MOST_SHORTAGES:
+                        raise
                     said = "there is not enough memory; allow the agent more"
                     self._report.trouble("memory", said)
                 await asyncio.sleep(SHORTAGE)
-            await self._container.distribute(batch, ack)
         except Exception:  # a bug
             self._bugs.inc()
             count, name = len(batch), self._container.facts.name

@@ -95,13 +95,12 @@ class SkippedFiles:
         if times[-1] <= self._opened:
             return None
         now = time.time() + self._offset
-        before, first, last = (
-            to_seconds(one or self._opened) for one in (previous, times[0], times[-1])
-        )
+        before, last = to_seconds(previous or self._opened), to_seconds(times[-1])
         lag, self._lag = self._lag, self._behind(now - last)
         shortest = self._measure(before, last, size)
         if shortest is None or last - before <= shortest:
             return None
+        first = to_seconds(times[0] or self._opened)
         if lag <= self._shortest and self._behind(now - first) <= self._shortest:
             return None
         return self._search(times, before, shortest)
