@@ -26,7 +26,7 @@ import time
 from typing import Protocol
 
 from pipeline.support.rests import Rests
-from pipeline.support.small_reads import SmallReads
+from pipeline.support.small_reads import LONGEST_OWED, SmallReads
 
 PAUSE = 0.000_5
 """Length of the pause in seconds. `benchmarks/bench_coalesce.py` measures its neighbours: W1 took
@@ -39,10 +39,10 @@ LARGE = 4096
 LARGE_RESTED = 1 << 15
 """The same for a stream that has rested, in bytes: some 180 of the 280 lines that a socket
 holds."""
-SMALL_READS = 1000
-"""Limit of small reads per second, for all streams together: ten streams rest for 10 ms, a hundred
-for 100 ms. A hundred containers with 20,000 lines per second together took 7.6 µs of CPU time per
-line; 10.2 with 2,000 reads, 15 with 8,000 (25 containers: 7.2, 6.8 and 8.7)."""
+SMALL_READS = 500
+"""Limit of small reads per second, for all streams together: ten streams rest for 20 ms, a hundred
+for 200 ms. No rest is longer than `LONGEST_REST`, unless the stream had `LARGE` or more bytes after
+the last one: then `LONGEST_OWED`."""
 FLOWING = 0.002
 """Two reads no more than this many seconds apart show that more data is coming."""
 LONGEST = 0.006
@@ -89,6 +89,8 @@ class CoalescingSelector(selectors.DefaultSelector):
         if size >= (LARGE_RESTED if rested else LARGE):
             self._large = True
             return 0.0
+        if rested and size >= LARGE:
+            return self._small_reads.read(now, LONGEST_OWED)
         return self._small_reads.read(now)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

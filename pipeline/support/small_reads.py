@@ -12,7 +12,7 @@ LONGEST_REST = 0.25
 """Longest rest in seconds: each of however many logs is read four times a second."""
 LONGEST_OWED = 2 * LONGEST_REST
 """Most that is owed, in seconds: logs that rest together are read together, too, and the first of
-them says how long all will rest next."""
+them says how long all will rest next. No rest can be longer."""
 
 
 class SmallReads:
@@ -25,12 +25,12 @@ class SmallReads:
         self._over = 0.0
         """Small reads that are not yet allowed for by the rate."""
 
-    def read(self, now: float) -> float:
-        """Counts a small read. Returns for how many seconds its log should rest.
+    def read(self, now: float, longest: float = LONGEST_REST) -> float:
+        """Counts a small read. Returns for how many seconds its log should rest, at most `longest`.
 
         `now` is in seconds, and never goes back.
         """
         over = max(0.0, self._over - (now - self._last) * self._rate) + 1
         self._over = min(over, BURST + LONGEST_OWED * self._rate)
         self._last = now
-        return min(LONGEST_REST, max(0.0, self._over - BURST) / self._rate)
+        return min(longest, max(0.0, self._over - BURST) / self._rate)

@@ -94,7 +94,7 @@ def test_what_has_piled_up_during_a_rest_is_not_taken_for_a_stream_that_is_fille
 
 
 @pytest.mark.parametrize(
-    ("streams", "least", "most"), [(10, 0.009, 0.011), (100, 0.09, 0.11), (500, 0.2, 0.25)]
+    ("streams", "least", "most"), [(10, 0.018, 0.022), (100, 0.18, 0.22), (500, 0.2, 0.25)]
 )
 def test_the_more_streams_there_are_the_less_often_each_of_them_is_read(
     clock: Clock, streams: int, least: float, most: float
@@ -118,6 +118,14 @@ def test_more_streams_than_can_rest_so_long_owe_no_more_than_the_longest_rest(cl
         assert rest == pytest.approx(LONGEST_REST)
         clock.now += LONGEST_OWED + (BURST + 1) / SMALL_READS
         assert {selector.read(100) for _ in range(BURST)} == {0.0}
+
+
+def test_a_stream_that_has_much_after_each_rest_rests_twice_as_long_at_most(clock: Clock) -> None:
+    with CoalescingSelector() as selector:
+        for _ in range(10_000):
+            selector.read(LARGE, rested=True)
+        assert selector.read(LARGE, rested=True) == pytest.approx(LONGEST_OWED)
+        assert selector.read(LARGE - 1, rested=True) == pytest.approx(LONGEST_REST)
 
 
 def test_after_some_silence_nothing_is_owed(clock: Clock) -> None:
