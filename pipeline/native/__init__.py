@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 6
+INTERFACE = 7
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -197,6 +197,43 @@ class Loops(Protocol):
 
     def single(self, lines: list[bytes], /) -> bool:
         """Whether each of them is one line and not blank."""
+
+    def ends(self, data: bytes, count: int, /) -> list[int] | None:
+        """Where each of `count` lines ends, behind its LF. Returns None if there are more or fewer,
+        or something stands behind the last."""
+
+    def published(
+        self,
+        subject: bytes,
+        token: int,
+        head: bytes,
+        times: list[bytes],
+        numbers: Sequence[int],
+        parts: bytes | None,
+        data: bytes,
+        ends: list[int],
+        start: int,
+        stop: int,
+        /,
+    ) -> bytes | None:
+        """Lines of `data`, from `start` up to but not including `stop`, as messages that are
+        published to NATS (`HPUB`).
+
+        `subject`: the subject, a space, and the reply subject without the number at its end, which
+        is `token` for the first message. `head`: the headers up to the middle of the last, which
+        goes on with time, number, part and CRC. `ends`: as of `ends`. Returns None for columns of
+        different lengths, and for numbers and ends that are none.
+        """
+
+    def acknowledged(
+        self, data: bytearray, subject: bytes, sid: int, /
+    ) -> tuple[int, list[tuple[bytes, int, int]]]:
+        """Reads acknowledgements of JetStream from the beginning of `data` on: where they end, and
+        for each run of ascending numbers the stream, the first, and the one behind the last.
+
+        `subject`: their subject without the number at its end. `sid`: of the subscription. It ends
+        before the first byte of anything else, and of one that is not whole.
+        """
 
     def mentions(self, text: bytes, words: tuple[bytes, ...], /) -> bool:
         """Whether any of the words, which are in lower case, occurs in the text; ASCII letters of

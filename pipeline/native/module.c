@@ -1,6 +1,6 @@
 /* The extension `pipeline.native._loops`: the loops of this folder under their names. */
 
-#include "native.h"
+#include "crc.h"
 
 PyObject *
 dockline_pack(PyObject *lines, PyObject *times, PyObject *streams, PyObject *end)
@@ -33,6 +33,9 @@ static PyMethodDef methods[] = {
     {"datagrams", dockline_datagrams, METH_VARARGS, NULL},
     {"longest", dockline_longest, METH_O, NULL},
     {"single", dockline_single, METH_O, NULL},
+    {"ends", dockline_ends, METH_VARARGS, NULL},
+    {"published", dockline_published, METH_VARARGS, NULL},
+    {"acknowledged", dockline_acknowledged, METH_VARARGS, NULL},
     {"mentions", dockline_mentions, METH_VARARGS, NULL},
     {"cards", dockline_cards, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -41,8 +44,8 @@ static PyMethodDef methods[] = {
 static int
 fill(PyObject *module)
 {
-    dockline_prepare_packed();
-    return PyModule_AddIntConstant(module, "INTERFACE", 6);
+    dockline_prepare_crc();
+    return PyModule_AddIntConstant(module, "INTERFACE", 7);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -36,6 +36,9 @@ PyObject *dockline_counted(PyObject *module, PyObject *arguments);
 PyObject *dockline_datagrams(PyObject *module, PyObject *arguments);
 PyObject *dockline_longest(PyObject *module, PyObject *run);
 PyObject *dockline_single(PyObject *module, PyObject *lines);
+PyObject *dockline_ends(PyObject *module, PyObject *arguments);
+PyObject *dockline_published(PyObject *module, PyObject *arguments);
+PyObject *dockline_acknowledged(PyObject *module, PyObject *arguments);
 PyObject *dockline_mentions(PyObject *module, PyObject *arguments);
 PyObject *dockline_cards(PyObject *module, PyObject *text);
 
@@ -43,9 +46,6 @@ PyObject *dockline_cards(PyObject *module, PyObject *text);
    not of the common shape. `out` has room for as many bytes as there are before `end`: no escape is
    shorter than what it means. */
 Py_ssize_t dockline_decode_text(const byte **from, const byte *end, byte *out);
-
-/* Makes the tables that `dockline_packed` reads; once, as the module is loaded. */
-void dockline_prepare_packed(void);
 
 /* A tuple of columns, all of which are given up in any case. NULL, with an exception set, where
    one of them is NULL already, or there is no memory. */

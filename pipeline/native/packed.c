@@ -1,6 +1,6 @@
 /* Messages as gzip, each made of a front that is stored and a tail that was compressed before. */
 
-#include "native.h"
+#include "crc.h"
 
 #define HEAD "\x1f\x8b\x08\0\0\0\0\0\0\xff"
 #define HEAD_SIZE 10
@@ -8,33 +8,6 @@
 #define END_SIZE 8
 #define LONGEST_STORED 0xFFFF
 #define STEP_SIZE (33 * 4)
-
-static uint32_t table[4][256];
-
-/* To be called before anything else here. */
-void
-dockline_prepare_packed(void)
-{
-    for (uint32_t index = 0; index < 256; index++) {
-        uint32_t value = index;
-        for (int bit = 0; bit < 8; bit++) {
-            value = value >> 1 ^ (value & 1 ? UINT32_C(0xEDB88320) : 0);
-        }
-        table[0][index] = value;
-    }
-    for (int more = 1; more < 4; more++) {
-        for (int index = 0; index < 256; index++) {
-            uint32_t value = table[more - 1][index];
-            table[more][index] = value >> 8 ^ table[0][value & 0xFF];
-        }
-    }
-}
-
-static uint32_t
-little(const byte *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
 
 static byte *
 put_little(byte *to, uint32_t value, int size)
@@ -45,29 +18,14 @@ put_little(byte *to, uint32_t value, int size)
     return to;
 }
 
-static uint32_t
-crc_of(const byte *at, Py_ssize_t size)
-{
-    uint32_t crc = UINT32_C(0xFFFFFFFF);
-    for (; size >= 4; size -= 4, at += 4) {
-        crc ^= little(at);
-        crc = table[3][crc & 0xFF] ^ table[2][crc >> 8 & 0xFF] ^ table[1][crc >> 16 & 0xFF]
-              ^ table[0][crc >> 24];
-    }
-    while (size-- > 0) {
-        crc = crc >> 8 ^ table[0][(crc ^ *at++) & 0xFF];
-    }
-    return ~crc;
-}
-
 /* The CRC of a front and the tail behind it. `step` begins with the tail's own where that before
    is 0, and then has by what each bit of that before changes it. */
 static uint32_t
 crc_behind(uint32_t crc, const byte *step)
 {
-    uint32_t found = little(step);
+    uint32_t found = dockline_little(step);
     for (int bit = 0; bit < 32; bit++) {
-        found ^= little(step + 4 + 4 * bit) & (0 - (crc >> bit & 1));
+        found ^= dockline_little(step + 4 + 4 * bit) & (0 - (crc >> bit & 1));
     }
     return found;
 }
@@ -112,7 +70,7 @@ pack(PyObject *front, PyObject *tail, Py_ssize_t longest)
     to += size;
     memcpy(to, PyBytes_AS_STRING(ready), (size_t)rest);
     to += rest;
-    crc = crc_of(text, size);
+    crc = dockline_crc(text, size);
     to = put_little(to, crc_behind(crc, (const byte *)PyBytes_AS_STRING(PyTuple_GET_ITEM(tail, 2))),
                     4);
     size += PyBytes_GET_SIZE(PyTuple_GET_ITEM(tail, 1));

@@ -44,6 +44,7 @@ import msgspec
 
 from pipeline.buffer.columns import ColumnCodec
 from pipeline.encode.columns import LARGEST
+from pipeline.encode.nats.documents import Documents
 from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages, Published
 from pipeline.encode.nats.subject import Subjects
 from pipeline.model.address_form import AUTH, AddressForm
@@ -68,7 +69,7 @@ from pipeline.transport.nats.errors import (
     STREAM_NOT_MATCH,
     ApiProblem,
 )
-from pipeline.transport.nats.jetstream import JetStream
+from pipeline.transport.nats.jetstream import JetStream, Span
 from pipeline.transport.nats.streams import StreamConfig, Streams
 
 
@@ -118,7 +119,10 @@ class Config(SinkConfig, frozen=True, kw_only=True):
         return SharedQueue(self.stream.name, partitions)
 
 
-class NatsSink(Sink[list[Published]]):
+_Messages = Published | Documents
+
+
+class NatsSink(Sink[list[_Messages]]):
     """Publishes to a JetStream stream. `Payload.data` has the messages still to be stored."""
 
     def __init__(self, config: Config, context: SinkContext) -> None:
@@ -154,58 +158,59 @@ class NatsSink(Sink[list[Published]]):
     def reached(self) -> str:
         return f"{self._nats.reached()}, stream {self._stream}"
 
-    def encode(self, batches: Sequence[Batch]) -> Payload[list[Published]]:
-        messages = self._messages.of(batches)
-        size = sum([len(message.body) for message in messages])
+    def encode(self, batches: Sequence[Batch]) -> Payload[list[_Messages]]:
+        messages: list[_Messages] = [*self._messages.of(batches)]
+        size = sum([some.size(0, len(some)) for some in messages])
         return Payload(messages, sum(map(len, batches)), size)
 
-    async def send(self, payload: Payload[list[Published]]) -> None:
+    async def send(self, payload: Payload[list[_Messages]]) -> None:
         while left := self._left(payload):
-            problems = await self._jetstream.publish(left, _mark, self._stream)
-            for message, problem in problems:
+            for messages, index, problem in await self._jetstream.publish(
+                left, _settle, self._stream
+            ):
                 if problem.err_code != MESSAGE_TOO_LARGE:
-                    raise self._unavailable(message, problem)
-                replaced = self._smaller(payload, message, f"the stream refuses it: {problem}")
-                place = payload.data.index(message)
-                payload.data[place : place + 1] = replaced
+                    raise self._unavailable(messages, problem)
+                reason = f"the stream refuses it: {problem}"
+                replaced = self._smaller(payload, messages, index, reason)
+                place = payload.data.index(messages)
+                payload.data[place + 1 : place + 1] = replaced
 
     async def close(self) -> None:
         await self._jetstream.close()
 
-    def _left(self, payload: Payload[list[Published]]) -> list[Published]:
+    def _left(self, payload: Payload[list[_Messages]]) -> list[Span[_Messages]]:
         """The messages still to be published, split so that the server and hubs take them."""
         most = self._jetstream.max_payload
-        left = [message for message in payload.data if not message.stored]
-        if all(message.size <= most and message.plain <= LARGEST for message in left):
-            payload.data = left
-            return left
-        todo, left = left[::-1], []
+        todo, kept = payload.data[::-1], []
+        spans: list[Span[_Messages]] = []
         while todo:
-            message = todo.pop()
-            if message.plain > LARGEST:
-                reason = f"before compression it is longer than the {LARGEST} bytes that hubs take"
-                todo += reversed(self._smaller(payload, message, reason))
-            elif message.size <= most:
-                left.append(message)
-            else:
-                reason = (
-                    f"with its headers it is longer than the server's max_payload, {most} bytes"
-                )
-                todo += reversed(self._smaller(payload, message, reason))
-        payload.data = left
-        return left
+            messages = todo.pop()
+            if not messages.left():
+                continue
+            smaller: list[_Messages] = []
+            for index, reason in _oversized(messages, most):
+                smaller += self._smaller(payload, messages, index, reason)
+            todo += reversed(smaller)
+            if left := messages.left():
+                kept.append(messages)
+                spans += [(messages, start, stop) for start, stop in left]
+        payload.data = kept
+        return spans
 
     def _smaller(
-        self, payload: Payload[list[Published]], message: Published, reason: str
-    ) -> list[Published]:
-        """The two halves of a message; none if it has only one entry, which is refused."""
-        halves = self._messages.halves(message)
+        self, payload: Payload[list[_Messages]], messages: _Messages, index: int, reason: str
+    ) -> Sequence[_Messages]:
+        """What is to be published instead of a message: its halves; nothing if it has only one
+        entry, which is refused."""
+        halves: Sequence[_Messages] = ()
+        if isinstance(messages, Published) and isinstance(self._messages, ColumnsMessages):
+            halves = self._messages.halves(messages)
         if not halves:
-            batch, index, _ = message.pieces[0]
-            payload.refuse(batch, index, reason)
+            payload.refuse(*messages.entry(index), reason)
+        messages.settle(index, index + 1)
         return halves
 
-    def _unavailable(self, message: Published, problem: ApiProblem) -> Unavailable:
+    def _unavailable(self, message: _Messages, problem: ApiProblem) -> Unavailable:
         stream, address = self._stream, self._nats.address
         if problem is NO_RESPONDERS:
             return Unavailable(
@@ -227,5 +232,13 @@ class NatsSink(Sink[list[Published]]):
         return Unavailable(f"stream {stream} does not take messages: {problem}")
 
 
-def _mark(message: Published) -> None:
-    message.stored = True
+def _oversized(messages: _Messages, most: int) -> list[tuple[int, str]]:
+    """The messages that are too large, and why. `most`: the server's limit."""
+    if isinstance(messages, Published) and messages.plain > LARGEST:
+        return [(0, f"before compression it is longer than the {LARGEST} bytes that hubs take")]
+    reason = f"with its headers it is longer than the server's max_payload, {most} bytes"
+    return [(index, reason) for index in messages.oversized(most)]
+
+
+def _settle(messages: _Messages, start: int, stop: int) -> None:
+    messages.settle(start, stop)

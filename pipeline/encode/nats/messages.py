@@ -16,30 +16,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline.encode.columns import UNPRINTABLE, Pack, Piece, grouped, halves, header, packed
 from pipeline.encode.json import JsonEncoder
+from pipeline.encode.nats.documents import Documents
 from pipeline.model.batch import Batch
+from pipeline.transport.nats.outgoing import Outgoing
 
 
-class Published:
-    """A message to be published, and which entries are in it."""
+class Published(Outgoing):
+    """One message, and which entries are in it."""
 
-    __slots__ = ("body", "head", "pieces", "plain", "size", "stored", "subject")
-
-    pieces: Sequence[Piece]
+    __slots__ = ("body", "head", "pieces", "plain", "whole")
 
     def __init__(
         self, subject: str, body: bytes, head: bytes, pieces: Sequence[Piece], plain: int = 0
     ) -> None:
-        self.subject = subject
+        super().__init__(subject, 1)
         self.body = body
         self.plain = plain
         """Bytes of columns before compression."""
         self.head = head
         """The headers, as they are sent; see `headed`."""
-        self.size = len(body) + len(head)
+        self.whole = len(body) + len(head)
         """Bytes of the message with its headers, as the server's `max_payload` counts them."""
         self.pieces = pieces
-        self.stored = False
-        """The stream has acknowledged it."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -47,25 +45,24 @@ class Published:
         lines = self.head.decode().split("\r\n")[1:-2]
         return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
+    def entry(self, index: int) -> tuple[Batch, int]:
+        """The first entry of the message, as a batch and an index."""
+        batch, first, _ = self.pieces[0]
+        return batch, first
 
-class _Entry(Published):
-    """A message that is one entry: made for each line, so of nothing but what is needed."""
+    def size(self, start: int, stop: int) -> int:
+        return len(self.body) * (stop - start)
 
-    __slots__ = ("_batch", "_index")
+    def reach(self, start: int, stop: int, room: int) -> int:
+        return stop
 
-    def __init__(self, subject: str, body: bytes, head: bytes, batch: Batch, index: int) -> None:
-        self.subject = subject
-        self.body = body
-        self.plain = 0
-        self.head = head
-        self.size = len(body) + len(head)
-        self.stored = False
-        self._batch = batch
-        self._index = index
+    def oversized(self, most: int) -> list[int]:
+        """The message, if it has more than `most` bytes with its headers."""
+        return [0] if self.whole > most else []
 
-    @property
-    def pieces(self) -> Sequence[Piece]:  # type: ignore[override]
-        return ((self._batch, self._index, self._index + 1),)
+    def commands(self, start: int, stop: int, reply: bytes, token: int) -> bytes:
+        what = self.subject.encode(), reply, token, len(self.head), self.whole
+        return b"HPUB %b %b%d %d %d\r\n%b%b\r\n" % (*what, self.head, self.body)
 
 
 def headed(headers: Mapping[str, str]) -> bytes:
@@ -120,27 +117,15 @@ class JsonMessages:
         that of containers that do not tell theirs."""
         self._json = JsonEncoder(host=host)
         self._subject = subject
-        head = headed({**common, "Dockline-Format": "json/1"})[:-2].replace(b"%", b"%%")
-        self._head = head + b"Nats-Msg-Id: %b:%b:%d.%d:%08x\r\n\r\n"
+        self._head = headed({**common, "Dockline-Format": "json/1"})[:-2]
 
-    def of(self, batches: Iterable[Batch]) -> list[Published]:
+    def of(self, batches: Iterable[Batch]) -> list[Documents]:
         """A message for each entry, in order."""
-        messages: list[Published] = []
-        head, crc = self._head, zlib.crc32
-        for batch in filter(len, batches):
-            subject, where = self._subject(batch), _where(batch).encode()
-            parts = bytes(len(batch)) if batch.parts is None else batch.parts
-            lines = self._json.encode([batch]).split(b"\n")[:-1]
-            rows = zip(lines, batch.times, batch.sequences, parts, strict=True)
-            messages += [
-                _Entry(subject, line, head % (where, time, number, part, crc(line)), batch, index)
-                for index, (line, time, number, part) in enumerate(rows)
-            ]
-        return messages
+        return [self._documents(batch) for batch in batches if len(batch)]
 
-    def halves(self, message: Published) -> list[Published]:
-        """No messages: one of one entry cannot be divided."""
-        return []
+    def _documents(self, batch: Batch) -> Documents:
+        head = b"%bNats-Msg-Id: %b:" % (self._head, _where(batch).encode())
+        return Documents(self._subject(batch), head, self._json.encode([batch]), batch)
 
 
 def _identity(batch: Batch, index: int) -> str:

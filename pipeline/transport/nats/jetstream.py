@@ -9,9 +9,10 @@ The API: https://docs.nats.io/reference/reference-protocols/nats_api_reference
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -19,7 +20,9 @@ from pipeline.model.errors import Unavailable
 from pipeline.model.records import NOT_JSON
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, ApiProblem
-from pipeline.transport.nats.runs import read_runs
+from pipeline.transport.nats.flying import Flight, Flying
+from pipeline.transport.nats.outgoing import Outgoing
+from pipeline.transport.nats.runs import Run, read_runs
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -28,16 +31,9 @@ MOST_BYTES: Final = 8 << 20
 """Bytes on their way at once, whatever the number of messages."""
 
 
-class Outgoing(Protocol):
-    """A message to be published."""
-
-    subject: str
-    body: bytes
-    head: bytes
-    """Its headers, as they are sent: from `NATS/1.0` to the empty line."""
-
-
 Sent = TypeVar("Sent", bound=Outgoing)
+Span = tuple[Sent, int, int]
+"""Messages from the first index up to the second."""
 
 
 class _Acknowledgement(msgspec.Struct):
@@ -48,6 +44,7 @@ class _Acknowledgement(msgspec.Struct):
     error: ApiProblem | None = None
 
 
+_PUBLISHED: Final = re.compile("p(?:0|[1-9][0-9]{0,17})").fullmatch
 _acknowledgement: Final = msgspec.json.Decoder(_Acknowledgement).decode
 
 
@@ -73,11 +70,12 @@ class JetStream:
         self._tokens = count()
         self._waiting: dict[str, Callable[[Msg], None]] = {}
         """By the last token of a reply subject, what the answer to a request is given to."""
-        self._flying: dict[bytes, _Flight[Any]] = {}
-        """By the same, where a message belongs that was published."""
+        self._flying = Flying()
+        """Messages that were published."""
         self._asking: set[asyncio.Future[Msg | None]] = set()
-        self._news = asyncio.Event()
-        """An answer has come, or the connection is lost."""
+        self._told_at = 0.0
+        """When answers came last, or the connection was lost; as the event loop's clock has it."""
+        self._waiters: list[_Waiting] = []
         self._lost = asyncio.Event()
         nats.on_trouble = self._in_trouble
 
@@ -159,56 +157,70 @@ class JetStream:
     # ---------------------------------------------------------------------------- publishing
 
     async def publish(
-        self, messages: Sequence[Sent], stored: Callable[[Sent], object], stream: str
-    ) -> list[tuple[Sent, ApiProblem]]:
-        """Publishes in order, and calls `stored` for each message that `stream` has. Returns when
-        all are answered: those that were not stored, and why. After the first of them, no further
-        message is published.
+        self, spans: Sequence[Span[Sent]], stored: Callable[[Sent, int, int], object], stream: str
+    ) -> list[tuple[Sent, int, ApiProblem]]:
+        """Publishes in order, and calls `stored` for the messages that `stream` has, from the
+        second argument up to but not including the third. Returns when all are answered: those that
+        were not stored, and why. After the first of them, no further message is published.
 
         Raises `Unavailable` where there is no answer; what was stored until then is known.
         """
-        flight = _Flight(stored, stream)
-        at = 0
+        flight = Flight(stored, stream)
+        todo = list(reversed(spans))
         try:
-            while at < len(messages) and not flight.problems:
-                await self._until(lambda: flight.room(self._in_flight) > 0)
-                if flight.problems:
-                    break
-                some = messages[at : at + flight.room(self._in_flight)]
-                at += await self._publish(flight, some)
-            await self._until(lambda: not flight.messages)
+            while todo and not flight.problems:
+                await self._until(lambda: self._has_room(flight, todo))
+                if not flight.problems:
+                    await self._publish(flight, todo)
+            await self._until(lambda: not flight.count)
         finally:
-            for token in flight.messages:
-                self._flying.pop(token, None)
+            self._flying.forget(flight)
         return flight.problems
 
-    async def _publish(self, flight: _Flight[Sent], messages: Sequence[Sent]) -> int:
-        """Publishes messages with one write until `MOST_BYTES` are on their way; how many."""
-        inbox, tokens = self._inbox.encode(), self._tokens
+    def _has_room(self, flight: Flight[Sent], todo: Sequence[Span[Sent]]) -> bool:
+        """Whether a write is worth its while: half of what may be on its way has come back."""
+        if not flight.count or flight.problems:
+            return True
+        if 2 * flight.size > MOST_BYTES:
+            return False
+        some = max(1, self._in_flight // 2)
+        room = self._in_flight - flight.count
+        return room >= some or (room > 0 and room >= sum(stop - at for _, at, stop in todo))
+
+    async def _publish(self, flight: Flight[Sent], todo: list[Span[Sent]]) -> None:
+        """Publishes with one write what may be on its way at once; the last of `todo` are the
+        next."""
+        reply = self._inbox.encode() + b"p"
         written: list[bytes] = []
-        for message in messages:
-            if flight.size >= MOST_BYTES:
-                break
-            token, body, head = b"p%d" % next(tokens), message.body, message.head
-            flight.messages[token] = message
-            self._flying[token] = flight
-            flight.size += len(body)
-            what = message.subject.encode(), inbox, token, len(head), len(head) + len(body)
-            written += b"HPUB %b %b%b %d %d\r\n" % what, head, body, b"\r\n"
+        while todo and flight.count < self._in_flight and flight.size < MOST_BYTES:
+            messages, start, stop = todo.pop()
+            end = min(stop, start + self._in_flight - flight.count)
+            end = messages.reach(start, end, MOST_BYTES - flight.size)
+            if end < stop:
+                todo.append((messages, end, stop))
+            token = self._flying.add(flight, messages, start, end)
+            written.append(messages.commands(start, end, reply, token))
         await self.nats.write(b"".join(written))
-        return len(written) // 4
 
     async def _until(self, done: Callable[[], bool]) -> None:
         """Waits for answers. Raises `Unavailable` when there is none for too long."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while not done():
             _ = self.nats.client  # raises, where the connection is lost
-            self._news.clear()
+            waiting = _Waiting(done, loop.create_future())
+            self._waiters.append(waiting)
+            silent = max(began, self._told_at) + self._timeout
             try:
-                async with asyncio.timeout(self._timeout):
-                    await self._news.wait()
+                async with asyncio.timeout_at(silent):
+                    await waiting.future
             except TimeoutError:
+                if self._told_at + self._timeout > silent:
+                    continue
                 message = f"{self.nats.address} has acknowledged nothing for {self._timeout:g} s"
                 raise Unavailable(message) from None
+            finally:
+                self._waiters.remove(waiting)
 
     # ------------------------------------------------------------------------------- answers
 
@@ -216,65 +228,41 @@ class JetStream:
         token = message.subject[len(self._inbox) :]
         if (answered := self._waiting.pop(token, None)) is not None:
             answered(message)
-        elif (flight := self._flying.pop(token.encode(), None)) is not None:
-            flight.answered(token.encode(), message)
-        else:
+        elif not _PUBLISHED(token) or not self._flying.answered(
+            int(token[1:]), lambda stream: _problem(message, stream)
+        ):
             return  # it comes late, or twice
-        self._news.set()
+        self._told()
 
-    def _stored(self, stream: str, tokens: list[bytes]) -> None:
+    def _stored(self, runs: Sequence[Run]) -> None:
         """Of messages that were published, as of `_answered`."""
-        flying = self._flying
-        for token in tokens:
-            if (flight := flying.pop(token, None)) is not None:
-                flight.acknowledged(token, stream)
-        self._news.set()
+        self._flying.acknowledged(runs)
+        self._told()
+
+    def _told(self) -> None:
+        """Wakes those who have what they wait for; not one more, since answers come often."""
+        self._told_at = asyncio.get_running_loop().time()
+        lost = self._lost.is_set()
+        for waiting in self._waiters:
+            if (lost or waiting.done()) and not waiting.future.done():
+                waiting.future.set_result(None)
 
     def _in_trouble(self) -> None:
-        self._news.set()
         self._lost.set()
+        self._told()
         for future in self._asking:
             if not future.done():
                 future.set_result(None)
 
 
-class _Flight(Generic[Sent]):
-    """What one call of `publish` has on its way."""
+class _Waiting:
+    """Somebody who waits for answers."""
 
-    __slots__ = ("_stored", "_stream", "messages", "problems", "size")
+    __slots__ = ("done", "future")
 
-    def __init__(self, stored: Callable[[Sent], object], stream: str) -> None:
-        self._stored = stored
-        self._stream = stream
-        self.messages: dict[bytes, Sent] = {}
-        """By the last token of their reply subjects."""
-        self.size = 0
-        """Bytes of their bodies."""
-        self.problems: list[tuple[Sent, ApiProblem]] = []
-
-    def room(self, most: int) -> int:
-        """How many more may be published, of `most` at once."""
-        return most - len(self.messages) if self.size < MOST_BYTES else 0
-
-    def acknowledged(self, token: bytes, stream: str) -> None:
-        message = self._landed(token)
-        if stream == self._stream:
-            self._stored(message)
-        else:
-            self.problems.append((message, NO_ACKNOWLEDGEMENT))
-
-    def answered(self, token: bytes, answer: Msg) -> None:
-        message = self._landed(token)
-        problem = _problem(answer, self._stream)
-        if problem is None:
-            self._stored(message)
-        else:
-            self.problems.append((message, problem))
-
-    def _landed(self, token: bytes) -> Sent:
-        message = self.messages.pop(token)
-        self.size -= len(message.body)
-        return message
+    def __init__(self, done: Callable[[], bool], future: asyncio.Future[None]) -> None:
+        self.done = done
+        self.future = future
 
 
 def _nobody_has_it(answer: Msg) -> bool:

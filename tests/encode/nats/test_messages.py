@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from pipeline.encode.nats.messages import ColumnsMessages, JsonMessages, Publish
 from pipeline.model.batch import Batch
 from pipeline.testing.builders import batch, container, entries
 from pipeline.testing.hostile import hostile
+from tests.servers.nats_commands import sent
 
 
 def subject(of: Batch) -> str:
@@ -110,24 +110,15 @@ def test_the_same_entries_have_the_same_identity_and_no_others_have() -> None:
         [batch("a", "b", of=one, parts=[1, 2])],
         [batch("a", "x", of=one)],
     ]
-    for encoder in (ColumnsMessages(ColumnCodec().encode, subject, {}), JsonMessages(subject, {})):
-        ids = [
-            message.headers["Nats-Msg-Id"] for some in variants for message in encoder.of(some)[-1:]
-        ]
+    columns = ColumnsMessages(ColumnCodec().encode, subject, {})
+    json = JsonMessages(subject, {})
+    for encoder in (columns, json):
+        ids, again = (
+            [sent(encoder.of(some))[-1].headers["Nats-Msg-Id"] for some in variants]
+            for _ in range(2)
+        )
         assert len(set(ids)) == len(variants)
-        again = [m.headers["Nats-Msg-Id"] for some in variants for m in encoder.of(some)[-1:]]
         assert again == ids
-
-
-def test_as_json_each_entry_is_a_document() -> None:
-    messages = JsonMessages(subject, {"Common": "x"}, host="here").of(
-        [batch("a", "b\nc", fields=[{"x": 1}, {}]), batch("d", start=2)]
-    )
-    documents = [json.loads(message.body) for message in messages]
-    assert [one["message"] for one in documents] == ["a", "b\nc", "d"]
-    assert documents[0]["x"] == 1 and documents[2]["event"]["sequence"] == 2
-    assert messages[0].headers["Dockline-Format"] == "json/1"
-    assert JsonMessages(subject, {}).halves(messages[0]) == []
 
 
 def test_headers_are_printable_whatever_a_container_is_called() -> None:
@@ -142,7 +133,16 @@ def test_headers_are_printable_whatever_a_container_is_called() -> None:
 def test_the_size_is_what_the_server_counts() -> None:
     message = Published("s", b"12345", headed({"A": "bc"}), [])
     assert message.headers == {"A": "bc"}
-    assert message.size == len(b"NATS/1.0\r\nA: bc\r\n\r\n12345")
+    assert message.whole == len(b"NATS/1.0\r\nA: bc\r\n\r\n12345")
+    assert message.oversized(message.whole) == [] and message.oversized(message.whole - 1) == [0]
+    assert (message.size(0, 1), message.reach(0, 1, 0)) == (5, 1)
+
+
+def test_a_message_is_sent_as_it_is() -> None:
+    message = Published("s", b"12345", headed({"A": "bc"}), [])
+    assert message.commands(0, 1, b"in.p", 7) == (
+        b"HPUB s in.p7 19 24\r\nNATS/1.0\r\nA: bc\r\n\r\n12345\r\n"
+    )
 
 
 def test_an_earlier_version_of_the_format_can_still_be_read() -> None:

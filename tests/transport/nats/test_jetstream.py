@@ -6,30 +6,41 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.encode.nats.messages import JsonMessages, Published
 from pipeline.model.errors import Unavailable
+from pipeline.testing.builders import batch
 from pipeline.transport.nats.connection import NatsConnection
 from pipeline.transport.nats.errors import NO_ACKNOWLEDGEMENT, NO_RESPONDERS, problem_of
-from pipeline.transport.nats.jetstream import MOST_BYTES, JetStream
+from pipeline.transport.nats.jetstream import MOST_BYTES, JetStream, Span
 from tests.servers.fake_nats import FakeNats, fake_nats, stored
 from tests.servers.nats import NatsServer
 from tests.suite.waiting import until
 
-
-@dataclass
-class Said:
-    body: bytes
-    subject: str = "dockline.x"
-    head: bytes = b"NATS/1.0\r\nA: b\r\n\r\n"
+HEAD = b"NATS/1.0\r\nA: b\r\n\r\n"
 
 
-def numbered(count: int) -> list[Said]:
-    return [Said(b"%d" % number) for number in range(count)]
+class Said(Published):
+    """A message of its own."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("dockline.x", body, HEAD, [])
+
+
+def numbered(count: int) -> list[Span[Said]]:
+    return [(Said(b"%d" % number), 0, 1) for number in range(count)]
+
+
+class Done(list[bytes]):
+    """Bodies of what is stored, in order."""
+
+    def __call__(self, message: Said, start: int, stop: int) -> None:
+        assert (start, stop) == (0, 1)
+        self.append(message.body)
 
 
 @asynccontextmanager
@@ -43,7 +54,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[JetStream]:
 
 
 @asynccontextmanager
-async def publishing(jetstream: JetStream, what: list[Said]) -> AsyncIterator[None]:
+async def publishing(jetstream: JetStream, what: list[Span[Said]]) -> AsyncIterator[None]:
     """It goes on meanwhile, and is cancelled at the end."""
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(jetstream.publish(what, print, "DOCKLINE"), name="publish")
@@ -54,10 +65,10 @@ async def publishing(jetstream: JetStream, what: list[Said]) -> AsyncIterator[No
 
 async def published(server: FakeNats, count: int, **options: Any) -> tuple[list[bytes], list[Any]]:
     """Bodies that are stored, and what problems there were."""
-    done: list[Said] = []
+    done = Done()
     async with fake_nats(server) as url, connected(url, **options) as jetstream:
-        problems = await jetstream.publish(numbered(count), done.append, "DOCKLINE")
-    return [one.body for one in done], [(one.body, problem) for one, problem in problems]
+        problems = await jetstream.publish(numbered(count), done, "DOCKLINE")
+    return list(done), [(one.body, problem) for one, _, problem in problems]
 
 
 @pytest.fixture
@@ -71,10 +82,10 @@ async def test_all_that_is_published_is_acknowledged(server: NatsServer) -> None
     async with connected(server.url, in_flight=10) as jetstream:
         config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
         assert "config" in await jetstream.request("STREAM.CREATE.DOCKLINE", config)
-        done: list[Said] = []
-        assert await jetstream.publish(numbered(1000), done.append, "DOCKLINE") == []
+        done = Done()
+        assert await jetstream.publish(numbered(1000), done, "DOCKLINE") == []
         assert jetstream.max_payload == 1 << 20
-    assert [one.body for one in done] == [b"%d" % number for number in range(1000)]
+    assert done == [b"%d" % number for number in range(1000)]
     found = server.stream("DOCKLINE")
     assert found is not None and found["state"]["messages"] == 1000
 
@@ -82,7 +93,7 @@ async def test_all_that_is_published_is_acknowledged(server: NatsServer) -> None
 async def test_a_subject_that_no_stream_takes_is_a_problem_of_its_own(server: NatsServer) -> None:
     async with connected(server.url) as jetstream:
         (problem,) = await jetstream.publish(numbered(1), print, "DOCKLINE")
-    assert problem[1] is NO_RESPONDERS
+    assert problem[1:] == (0, NO_RESPONDERS)
 
 
 @pytest.mark.server
@@ -114,6 +125,42 @@ async def test_no_more_are_on_their_way_than_allowed() -> None:
     assert most == 7
 
 
+async def test_a_write_waits_until_half_of_them_are_answered() -> None:
+    server = FakeNats(lambda number: [])
+    (some,) = JsonMessages(lambda batch: "dockline.x", {}).of([batch(*map(str, range(30)))])
+    done: list[int] = []
+
+    def stored_some(_: Any, start: int, stop: int) -> None:
+        done.extend(range(start, stop))
+
+    async with (
+        fake_nats(server) as url,
+        connected(url, in_flight=8) as jetstream,
+        asyncio.TaskGroup() as tasks,
+    ):
+        spans = [(some, 0, 10), (some, 11, 30)]
+        task = tasks.create_task(jetstream.publish(spans, stored_some, "DOCKLINE"), name="publish")
+        for came, answers in [(8, 3), (8, 1), (12, 4), (16, 4), (20, 4), (24, 4), (28, 4), (29, 5)]:
+            await _until_there_are(server, came)
+            for number in range(len(done), len(done) + answers):
+                server.say(acknowledgement(jetstream, number))
+            await _until_there_are(done, len(done) + answers)
+        assert await task == []
+    assert done == [*range(10), *range(11, 30)]
+
+
+async def _until_there_are(what: FakeNats | list[int], count: int) -> None:
+    some = what.bodies if isinstance(what, FakeNats) else what
+    await until(lambda: len(some) >= count)
+    await asyncio.sleep(0.02)
+    assert len(some) == count
+
+
+def acknowledgement(jetstream: JetStream, number: int) -> bytes:
+    subject, body = f"{jetstream._inbox}p{number}".encode(), *stored(number)
+    return b"MSG %b 1 %d\r\n%b\r\n" % (subject, len(body), body)
+
+
 async def test_silence_ends_after_the_timeout() -> None:
     server = FakeNats(lambda number: [])
     async with fake_nats(server) as url, connected(url, timeout=0.3) as jetstream:
@@ -124,7 +171,7 @@ async def test_silence_ends_after_the_timeout() -> None:
 async def test_nor_more_bytes() -> None:
     server = FakeNats(lambda number: [], max_payload=MOST_BYTES)
     async with fake_nats(server) as url, connected(url) as jetstream:
-        large = [Said(bytes(MOST_BYTES // 4)) for _ in range(20)]
+        large = [(Said(bytes(MOST_BYTES // 4)), 0, 1) for _ in range(20)]
         async with publishing(jetstream, large):
             await until(lambda: len(server.bodies) >= 4)
             await asyncio.sleep(0.1)
@@ -186,14 +233,14 @@ async def test_a_connection_that_breaks_is_told_at_once_and_what_was_stored_is_k
         return stored(number)
 
     server.answers = answers
-    done: list[Said] = []
+    done = Done()
     async with fake_nats(server) as url, connected(url, timeout=60.0, in_flight=1) as jetstream:
         with pytest.raises(Unavailable, match="closed the connection"):
-            await jetstream.publish(numbered(50), done.append, "DOCKLINE")
+            await jetstream.publish(numbered(50), done, "DOCKLINE")
         assert len(done) == 5
         server.answers = stored
         await jetstream.open()
-        assert await jetstream.publish(numbered(50)[5:], done.append, "DOCKLINE") == []
+        assert await jetstream.publish(numbered(50)[5:], done, "DOCKLINE") == []
     assert len(done) == 50
 
 
@@ -204,9 +251,9 @@ async def test_what_was_published_before_it_was_cancelled_is_not_taken_for_somet
             await until(lambda: len(server.bodies) == 3)
         server.say(b"")
         server.answers = lambda number: [*stored(0)]
-        done: list[Said] = []
-        assert await jetstream.publish(numbered(2), done.append, "DOCKLINE") == []
-        assert [one.body for one in done] == [b"0", b"1"]
+        done = Done()
+        assert await jetstream.publish(numbered(2), done, "DOCKLINE") == []
+        assert done == [b"0", b"1"]
 
 
 @pytest.mark.parametrize("answer", [b"rubbish", b"[1]", b"{" * 100_000])
@@ -222,10 +269,10 @@ async def test_many_tasks_may_ask_at_once_and_publish_meanwhile(server: NatsServ
     async with connected(server.url) as jetstream:
         config = {"name": "DOCKLINE", "subjects": ["dockline.>"]}
         await jetstream.request("STREAM.CREATE.DOCKLINE", config)
-        done: list[Said] = []
+        done = Done()
         *answers, problems = await asyncio.gather(
             *(jetstream.request(f"STREAM.INFO.{name}") for name in ["DOCKLINE", "OTHER"] * 20),
-            jetstream.publish(numbered(500), done.append, "DOCKLINE"),
+            jetstream.publish(numbered(500), done, "DOCKLINE"),
         )
     assert [problem_of(answer) is None for answer in answers] == [True, False] * 20
     assert problems == [] and len(done) == 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,9 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
-from pipeline.transport.nats.runs import read_no_runs, read_runs
+from pipeline import native
+from pipeline.transport.nats.runs import Run, read_no_runs, read_runs
 
 INBOX = "_INBOX.ab+c."
+
+
+@pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
+def loops(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both of them read all that is here."""
+    if request.param == "C" and native.loops is None:
+        pytest.skip(native.described)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "Python":
+            patch.setattr(native, "loops", None)
+        yield
 
 
 class Heard:
@@ -35,9 +48,10 @@ class Heard:
     async def _process_ping(self) -> None:
         self.said.append("ping")
 
-    def stored(self, stream: str, tokens: list[bytes]) -> None:
-        self.runs.append(len(tokens))
-        self.said += [(stream.encode(), token) for token in tokens]
+    def stored(self, runs: Sequence[Run]) -> None:
+        for stream, first, stop in runs:
+            self.runs.append(stop - first)
+            self.said += [(stream, b"p%d" % number) for number in range(first, stop)]
 
 
 def message(body: bytes, token: bytes = b"p7", sid: int = 1, inbox: str = INBOX) -> bytes:
@@ -64,7 +78,7 @@ ACK = b'{"stream":"DOCKLINE","seq":7}'
 def test_a_run_is_read_at_once_and_in_order() -> None:
     found = heard(b"".join(message(ACK, b"p%d" % number) for number in range(2500)))
     assert found.said == [(b"DOCKLINE", b"p%d" % number) for number in range(2500)]
-    assert found.runs == [1000, 1000, 500]
+    assert found.runs == [2500]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +92,7 @@ def test_a_run_is_read_at_once_and_in_order() -> None:
 )
 def test_a_server_may_write_it_in_several_ways(body: bytes) -> None:
     found = heard(message(body) * 3)
-    assert (found.said, found.runs) == ([(b"DOCKLINE", b"p7")] * 3, [3])
+    assert (found.said, found.runs) == ([(b"DOCKLINE", b"p7")] * 3, [1, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +101,7 @@ def test_a_server_may_write_it_in_several_ways(body: bytes) -> None:
         message(b'{"error":{"code":503,"err_code":10077},"stream":"DOCKLINE","seq":0}'),
         message(b'{"stream":"DOCKLINE","seq":0}'),
         message(ACK, b"7"),
+        message(ACK, b"p07"),
         message(ACK, sid=2),
         message(ACK, inbox="_INBOX.abbc."),
         message(ACK, inbox="x" + INBOX),
@@ -107,6 +122,19 @@ def test_a_size_that_is_not_that_of_the_body_is_not_believed() -> None:
     longer = ACK + b"\r\nPING\r\n"
     reads = message(ACK) + message(longer)
     assert heard(reads).said == heard(reads, runs=False).said
+
+
+def test_one_that_is_not_whole_is_waited_for_but_not_without_end() -> None:
+    whole = message(ACK, b"p3")
+    for cut in range(1, len(whole)):
+        found = heard(whole[:cut], whole[cut:] + message(ACK, b"p4"))
+        assert found.said == [(b"DOCKLINE", b"p3"), (b"DOCKLINE", b"p4")]
+        if cut >= len(f"MSG {INBOX}p"):
+            assert found.runs == [2]
+    body = b"x" * 50_000
+    begun = b"MSG %bp5 1 %d\r\n" % (INBOX.encode(), len(body))
+    odd = [begun, *(body[at : at + 100] for at in range(0, len(body), 100)), b"\r\n", whole]
+    assert heard(*odd).said == heard(b"".join(odd), runs=False).said
 
 
 def test_after_the_end_nobody_is_told() -> None:
