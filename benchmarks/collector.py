@@ -8,6 +8,7 @@ it looks at when it is asked to, afterwards.
 from __future__ import annotations
 
 import gzip
+import json
 import mmap
 import multiprocessing
 import re
@@ -27,8 +28,11 @@ from typing import Any, Literal
 
 from benchmarks.answering import Conversation, Forward, Http, Silent
 from benchmarks.checking import LINE, Verdict, judged
+from benchmarks.columns import Entries, lines
 
-Kind = Literal["stream", "http", "forward", "datagrams", "file", "nats"]
+Kind = Literal["stream", "http", "forward", "datagrams", "file", "nats", "columns"]
+AT_NATS = frozenset(("nats", "columns"))
+"""What is published at a NATS server, to which the collector is a subscriber."""
 MARK = b"duration_ms"
 """In each line that the benchmarks write, once, and in nothing that programs add."""
 WHOLE = re.compile(LINE.pattern.replace(b'"', rb'\\*"').replace(b"/", rb"\\*/"))
@@ -45,6 +49,7 @@ _FORK = multiprocessing.get_context("fork")
 _TALKS: dict[str, Callable[[], Conversation]] = {
     "stream": Silent,
     "nats": Silent,
+    "columns": Silent,
     "http": Http,
     "forward": Forward,
 }
@@ -67,6 +72,20 @@ class Came:
 
     def content(self) -> bytes:
         return b"".join(self.pieces)
+
+
+@dataclass
+class CameInColumns(Came):
+    """The same, with messages of `columns`, which say how many entries they have."""
+
+    _entries: Entries = field(default_factory=Entries)
+
+    def add(self, piece: bytes) -> int:
+        marks, entries = super().add(piece), self._entries.in_more(piece)
+        return entries if self._entries.any else marks
+
+    def content(self) -> bytes:
+        return lines(super().content())
 
 
 @dataclass(frozen=True)
@@ -115,8 +134,8 @@ class Collector:
     def _opened(self) -> socket.socket | None:
         if self._kind == "file":
             return None
-        if self._kind == "nats":
-            return subscribed(self.port)
+        if self._kind in AT_NATS:
+            return subscribed(self.port, headers=self._kind == "columns")
         if self._kind == "datagrams":
             opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
@@ -168,10 +187,12 @@ class Collector:
         return found
 
 
-def subscribed(port: int) -> socket.socket:
-    """A connection that gets all that is published at a NATS server of this host."""
+def subscribed(port: int, *, headers: bool) -> socket.socket:
+    """A connection that gets all that is published at a NATS server of this host, with its headers
+    or without them."""
     sock = socket.create_connection(("127.0.0.1", port))
-    sock.sendall(b'CONNECT {"verbose":false}\r\nSUB > 1\r\nPING\r\n')
+    options = json.dumps({"verbose": False, "headers": headers})
+    sock.sendall(b"CONNECT %b\r\nSUB > 1\r\nPING\r\n" % options.encode())
     said = b""
     while b"PONG" not in said:
         said += sock.recv(PIECE)
@@ -219,17 +240,17 @@ def _connections(kind: Kind, opened: Any, counter: Counter, pipe: Pipe) -> Conte
         selector.register(opened, selectors.EVENT_READ)
 
         def meet(peer: socket.socket) -> None:
-            everything.append(Came())
+            everything.append(CameInColumns() if kind == "columns" else Came())
             talks[peer] = _TALKS[kind](), everything[-1]
 
-        if kind == "nats":
+        if kind in AT_NATS:
             meet(opened)
         while True:
             for key, _ in selector.select():
                 sock: Any = key.fileobj
                 if sock is pipe:
                     return [came.content for came in everything]
-                if sock is opened and kind != "nats":
+                if sock is opened and kind not in AT_NATS:
                     peer, _ = opened.accept()
                     meet(peer)
                     selector.register(peer, selectors.EVENT_READ)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from benchmarks.collector import Collector
+from benchmarks.collector import AT_NATS, Collector
 from benchmarks.lines import NAME, engine_with_lines
 from benchmarks.measured import progress, running
 from benchmarks.suite.peers import Peer
@@ -147,13 +147,13 @@ def once(agent: Agent, engine: PrivateEngine, way: WholeWay, lines: int) -> Run:
 
 @contextmanager
 def _destination(way: WholeWay, folder: Path) -> Iterator[Collector]:
-    if way.to != "nats":
+    if way.to not in AT_NATS:
         with Collector(way.to, folder / "out") as there:
             yield there
         return
     room = "max_payload: 8MB\nmax_pending: 1GB"
     with (
         NatsServer(folder / "nats", more=room) as server,
-        Collector("nats", server=server.port) as there,
+        Collector(way.to, server=server.port) as there,
     ):
         yield there

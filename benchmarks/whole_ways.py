@@ -68,6 +68,11 @@ WHOLE_WAYS = (
         "ours a message an entry, acknowledged by JetStream; Fluent Bit's an array a chunk, "
         "not acknowledged",
     ),
+    WholeWay(
+        "nats-columns", "nats", "columns", 'urls = ["nats://127.0.0.1:@PORT@"]',
+        "many entries a message: ours compressed columns, acknowledged by JetStream; Fluent Bit's "
+        "an array a chunk, not acknowledged",
+    ),
     WholeWay("file", "file", "file", 'path = "@FOLDER@/out"\nrotate = { size = "1GiB" }'),
 )  # fmt: skip
 

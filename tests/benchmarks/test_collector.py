@@ -13,8 +13,12 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from benchmarks.collector import MARK, Came, Collector, check
+from benchmarks.collector import MARK, Came, CameInColumns, Collector, check
 from benchmarks.lines import line_of
+from pipeline.buffer.columns import ColumnCodec
+from pipeline.encode.nats.messages import ColumnsMessages
+from pipeline.model.batch import Batch
+from pipeline.testing.builders import batch, container
 from tests.servers.nats import NatsServer
 
 TEXTS = [line_of(number).rstrip("\n") for number in range(10)]
@@ -142,3 +146,45 @@ def test_what_is_published_at_a_nats_server_is_heard(tmp_path: Path) -> None:
         threading.Thread(target=send, args=(there.port, [published], 10), daemon=True).start()
         assert there.come(10, 60, 60)
         assert str(there.checked(range(10)).verdict) == "none"
+
+
+def heard(*batches: Batch) -> bytes:
+    """What a subscriber gets of messages of `columns`, among others."""
+    messages = ColumnsMessages(ColumnCodec().encode, lambda batch: "s", {}).of(batches)
+    pieces = [b"PING\r\nMSG $JS.API.x 1 r 6\r\nab\r\ncd\r\n"]
+    for one in messages:
+        head = b"HMSG s 1 reply %d %d\r\n" % (len(one.head), len(one.head) + len(one.body))
+        pieces += head, one.head, one.body, b"\r\nMSG reply 1 2\r\n{}\r\n"
+    return b"".join(pieces)
+
+
+COLUMNS = heard(
+    batch(*TEXTS[:7], of=container(number=1)), batch(*TEXTS[7:], of=container(number=2))
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 40, 41, 1000, 100_000])
+def test_entries_in_columns_are_counted_wherever_they_are_cut(size: int) -> None:
+    came = CameInColumns()
+    pieces = [COLUMNS[at : at + size] for at in range(0, len(COLUMNS), size)]
+    assert sum(map(came.add, pieces)) == 10
+    assert str(check([came.content()], range(10))) == "none"
+    assert came.content().startswith(b"ab\r\ncd\n")
+
+
+@pytest.mark.server
+def test_columns_that_are_published_at_a_nats_server_are_heard(tmp_path: Path) -> None:
+    (one,) = ColumnsMessages(ColumnCodec().encode, lambda batch: "s", {}).of([batch(*TEXTS)])
+    command = one.commands(0, 1, b"reply.", 1)
+    with NatsServer(tmp_path / "nats") as server, Collector("columns", server=server.port) as there:
+        published = b'CONNECT {"headers":true}\r\n' + command + b"PING\r\n"
+        threading.Thread(target=send, args=(there.port, [published], 10), daemon=True).start()
+        assert there.come(10, 60, 60)
+        assert str(there.checked(range(10)).verdict) == "none"
+
+
+def test_what_is_not_in_columns_is_counted_by_its_marks() -> None:
+    came = CameInColumns()
+    body = b"[" + b",".join(LINES) + b"]"
+    assert came.add(b"MSG docker 1 %d\r\n%b\r\n" % (len(body), body)) == 10
+    assert str(check([came.content()], range(10))) == "none"
