@@ -6,8 +6,8 @@
 
 #include "crc.h"
 #include "numbers.h"
+#include "put.h"
 
-#define MOST_DIGITS 20
 #define CRC_DIGITS 8
 #define HPUB "HPUB "
 #define CRLF "\r\n"
@@ -20,39 +20,11 @@ typedef struct {
     Py_ssize_t start, stop;
 } Messages;
 
-static char *
-put(char *to, const char *from, Py_ssize_t size)
-{
-    memcpy(to, from, (size_t)size);
-    return to + size;
-}
-
-static char *
-put_bytes(char *to, PyObject *bytes)
-{
-    return put(to, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
-}
-
-static char *
-put_digits(char *to, long long number)
-{
-    char digits[MOST_DIGITS];
-    int size = 0;
-    do {
-        digits[size++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    while (size) {
-        *to++ = digits[--size];
-    }
-    return to;
-}
-
-static char *
-put_crc(char *to, uint32_t crc)
+static byte *
+put_crc(byte *to, uint32_t crc)
 {
     for (int place = CRC_DIGITS - 1; place >= 0; place--) {
-        *to++ = "0123456789abcdef"[crc >> 4 * place & 0xF];
+        *to++ = (byte)"0123456789abcdef"[crc >> 4 * place & 0xF];
     }
     return to;
 }
@@ -66,16 +38,6 @@ end_of(PyObject *ends, Py_ssize_t index)
         PyErr_Clear();
     }
     return value;
-}
-
-static int
-add(Py_ssize_t *total, Py_ssize_t size)
-{
-    if (size > PY_SSIZE_T_MAX / 2 - *total) {
-        return 0;
-    }
-    *total += size;
-    return 1;
 }
 
 /* Whether all fits together, and how many bytes the messages are at the most. */
@@ -107,53 +69,43 @@ measure(const Messages *all, Py_ssize_t *most)
 }
 
 /* The rest of the identity, and the end of the headers. */
-static char *
-put_identity(char *to, const Messages *all, Py_ssize_t index, const char *line, Py_ssize_t size,
+static byte *
+put_identity(byte *to, const Messages *all, Py_ssize_t index, const byte *line, Py_ssize_t size,
              long long number)
 {
     int part = all->parts == Py_None ? 0 : (byte)PyBytes_AS_STRING(all->parts)[index];
     to = put_bytes(to, PyList_GET_ITEM(all->times, index));
     *to++ = ':';
-    to = put_digits(to, number);
+    to = put_digits(to, (uint64_t)number);
     *to++ = '.';
-    to = put_digits(to, part);
+    to = put_digits(to, (uint64_t)part);
     *to++ = ':';
-    to = put_crc(to, dockline_crc((const byte *)line, size));
+    to = put_crc(to, dockline_crc(line, size));
     return put(to, CRLF CRLF, 4);
 }
 
-static Py_ssize_t
-digits_of(long long number)
-{
-    Py_ssize_t size = 1;
-    while (number /= 10) {
-        size++;
-    }
-    return size;
-}
-
 /* Behind the messages; NULL where a number is none. */
-static char *
-write_all(char *to, const Messages *all)
+static byte *
+write_all(byte *to, const Messages *all)
 {
     Py_ssize_t at = all->start > 0 ? end_of(all->ends, all->start - 1) : 0;
     for (Py_ssize_t index = all->start; index < all->stop; index++) {
         Py_ssize_t end = end_of(all->ends, index), size = end - 1 - at, headers;
-        const char *line = PyBytes_AS_STRING(all->data) + at;
+        const byte *line = (const byte *)PyBytes_AS_STRING(all->data) + at;
         long long number = dockline_number(&all->numbers, index);
         int part = all->parts == Py_None ? 0 : (byte)PyBytes_AS_STRING(all->parts)[index];
         if (number < 0) {
             return NULL;
         }
         headers = PyBytes_GET_SIZE(all->head) + PyBytes_GET_SIZE(PyList_GET_ITEM(all->times, index))
-                  + digits_of(number) + digits_of(part) + 3 + CRC_DIGITS + 4;
+                  + digits_of((uint64_t)number) + digits_of((uint64_t)part) + 3 + CRC_DIGITS + 4;
         to = put(to, HPUB, sizeof HPUB - 1);
         to = put_bytes(to, all->subject);
-        to = put_digits(to, all->token + (index - all->start));
+        to = put_digits(to, (uint64_t)(all->token + (index - all->start)));
         *to++ = ' ';
-        to = put_digits(to, headers);
+        to = put_digits(to, (uint64_t)headers);
         *to++ = ' ';
-        to = put_digits(to, headers + size);
+        to = put_digits(to, (uint64_t)(headers + size));
         to = put(to, CRLF, 2);
         to = put_bytes(to, all->head);
         to = put_identity(to, all, index, line, size, number);
@@ -180,7 +132,7 @@ dockline_published(PyObject *Py_UNUSED(module), PyObject *arguments)
     Messages all;
     PyObject *numbers, *written;
     Py_ssize_t most;
-    char *end;
+    byte *end;
 
     if (!PyArg_ParseTuple(arguments, "SLSO!OOSO!nn:published", &all.subject, &all.token, &all.head,
                           &PyList_Type, &all.times, &numbers, &all.parts, &all.data, &PyList_Type,
@@ -193,10 +145,10 @@ dockline_published(PyObject *Py_UNUSED(module), PyObject *arguments)
     if ((written = PyBytes_FromStringAndSize(NULL, most)) == NULL) {
         return NULL;
     }
-    if ((end = write_all(PyBytes_AS_STRING(written), &all)) == NULL) {
+    if ((end = write_all((byte *)PyBytes_AS_STRING(written), &all)) == NULL) {
         Py_DECREF(written);
         Py_RETURN_NONE;
     }
-    _PyBytes_Resize(&written, end - PyBytes_AS_STRING(written));
+    _PyBytes_Resize(&written, end - (byte *)PyBytes_AS_STRING(written));
     return written;
 }

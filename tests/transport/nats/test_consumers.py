@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from pipeline.encode.nats.messages import Published
 from pipeline.model.errors import Unavailable
 from pipeline.testing.intake_room import until
 from pipeline.transport.nats.connection import NatsConnection
@@ -18,13 +18,6 @@ from pipeline.transport.nats.pull import ACK, Delivered, Interrupted, Puller
 from tests.servers.nats import NatsServer
 
 WANTED = Wanted("DOCKLINE", "hub-0", "dockline.0.>", True, 10.0, 100)
-
-
-@dataclass
-class _Message:
-    subject: str
-    body: bytes
-    head: bytes
 
 
 async def _opened(server: NatsServer) -> JetStream:
@@ -56,8 +49,8 @@ async def _make_stream(jetstream: JetStream, retention: str = "workqueue") -> No
 
 async def _publish(jetstream: JetStream, *bodies: bytes, header: bytes = b"a: b") -> None:
     head = b"NATS/1.0\r\n%b\r\n\r\n" % header
-    messages = [_Message("dockline.0.x", body, head) for body in bodies]
-    assert await jetstream.publish(messages, lambda _: None, "DOCKLINE") == []
+    spans = [(Published("dockline.0.x", body, head, []), 0, 1) for body in bodies]
+    assert await jetstream.publish(spans, lambda *_: None, "DOCKLINE") == []
 
 
 async def _puller(
