@@ -41,6 +41,7 @@ from pipeline.transport.nats.jetstream import JetStream
 from pipeline.transport.nats.pull import ACK, Delivered, Puller
 from tests.servers.nats import NatsServer, old
 from tests.servers.nats_by_hand import by_hand
+from tests.servers.nats_commands import sent as published
 
 PARTITIONS = 4
 SUBJECT = "dockline.{partition}.{source}.{container.id}"
@@ -131,7 +132,7 @@ class Agent:
 
     async def publish(self, *batches: Batch, form: str = "columns") -> None:
         messages = self._columns if form == "columns" else self._json
-        for message in messages.of(batches):
+        for message in published(messages.of(batches)):
             await self._stream.publish(message.subject, message.body, headers=message.headers)
 
     async def log(self, *lines: bytes | str, of: Container | None = None) -> None:
