@@ -191,10 +191,10 @@ class Batch:
     def _nested(self) -> int:
         """Lists and objects in the fields: an estimate by the brackets in the messages."""
         lines = self.lines
-        found = _all_brackets(lines) - len(lines)
+        found = native.occurrences(lines, b"[{") - len(lines)
         if found > USUAL_NESTED * len(lines):  # or they are brackets in plain text
             objects = [line for line in lines if line[:64].lstrip().startswith(b"{")]
-            found = _all_brackets(objects) - len(objects)
+            found = native.occurrences(objects, b"[{") - len(objects)
         return max(0, found)
 
     @property
@@ -225,7 +225,7 @@ class Batch:
             fields = len(parsed.shape.names) * len(parsed)
         else:
             fields = sum([len(one) + nested(one) for one in parsed])
-        return max(fields, b"".join(self.lines).count(b","))
+        return max(fields, native.occurrences(self.lines, b","))
 
     @property
     def identities(self) -> Sequence[Any]:
@@ -396,16 +396,3 @@ def _some(
     if type(parsed) is Records:
         return Records(parsed.shape, some)
     return None if parsed is None else list(some)
-
-
-def _all_brackets(lines: list[bytes]) -> int:
-    """Those in all lines: counted together, which is quicker, or one by one if there is not enough
-    memory for that. A batch has a size, however little memory there is."""
-    try:
-        return _brackets(b"".join(lines))
-    except MemoryError:
-        return sum(map(_brackets, lines))
-
-
-def _brackets(text: bytes) -> int:
-    return text.count(b"[") + text.count(b"{")

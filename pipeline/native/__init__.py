@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 7
+INTERFACE = 8
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -235,6 +235,9 @@ class Loops(Protocol):
         before the first byte of anything else, and of one that is not whole.
         """
 
+    def occurrences(self, lines: list[bytes], wanted: bytes, /) -> int:
+        """How many bytes of all lines are one of those in `wanted`, which are at most four."""
+
     def mentions(self, text: bytes, words: tuple[bytes, ...], /) -> bool:
         """Whether any of the words, which are in lower case, occurs in the text; ASCII letters of
         either case are the same."""
@@ -265,6 +268,22 @@ def single(lines: list[bytes]) -> bool:
     if loops is not None:
         return loops.single(lines)
     return not (b"\n" in b"".join(lines) or b"" in lines or any(map(bytes.isspace, lines)))
+
+
+def occurrences(lines: list[bytes], wanted: bytes) -> int:
+    """How many bytes of all lines are one of those in `wanted`, which are at most four."""
+    if loops is not None:
+        return loops.occurrences(lines, wanted)
+    texts = lines if (joined := _joined(lines)) is None else [joined]
+    return sum([text.count(each) for each in wanted for text in texts])
+
+
+def _joined(lines: list[bytes]) -> bytes | None:
+    """None if there is not enough memory: a batch has a size, however little there is."""
+    try:
+        return b"".join(lines)
+    except MemoryError:
+        return None
 
 
 def mentions(text: bytes, words: tuple[bytes, ...]) -> bool:

@@ -36,6 +36,7 @@ static PyMethodDef methods[] = {
     {"ends", dockline_ends, METH_VARARGS, NULL},
     {"published", dockline_published, METH_VARARGS, NULL},
     {"acknowledged", dockline_acknowledged, METH_VARARGS, NULL},
+    {"occurrences", dockline_occurrences, METH_VARARGS, NULL},
     {"mentions", dockline_mentions, METH_VARARGS, NULL},
     {"cards", dockline_cards, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -45,7 +46,7 @@ static int
 fill(PyObject *module)
 {
     dockline_prepare_crc();
-    return PyModule_AddIntConstant(module, "INTERFACE", 7);
+    return PyModule_AddIntConstant(module, "INTERFACE", 8);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -39,6 +39,7 @@ PyObject *dockline_single(PyObject *module, PyObject *lines);
 PyObject *dockline_ends(PyObject *module, PyObject *arguments);
 PyObject *dockline_published(PyObject *module, PyObject *arguments);
 PyObject *dockline_acknowledged(PyObject *module, PyObject *arguments);
+PyObject *dockline_occurrences(PyObject *module, PyObject *arguments);
 PyObject *dockline_mentions(PyObject *module, PyObject *arguments);
 PyObject *dockline_cards(PyObject *module, PyObject *text);
 
