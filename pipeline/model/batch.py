@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, Final
 
 from pipeline import native
 from pipeline.model.container import USUAL_LABELS, Container, EntryKind
@@ -242,16 +242,15 @@ class Batch:
         messages or fields `literal` is False unless it is given. Raises `TypeError` for a name that
         is no column.
         """
-        new = Batch.__new__(Batch)
-        columns.setdefault("cache", None)
+        new = self._copied()
         if "fields" in columns:
             columns["parsed"] = columns.pop("fields")
         if "parsed" in columns or "lines" in columns:
-            columns.setdefault("literal", False)
-        for name in self.__slots__:
-            setattr(new, name, columns.pop(name) if name in columns else getattr(self, name))
-        if columns:
-            raise TypeError(f"a batch has no column {', '.join(columns)}")
+            new.literal = False
+        for name, column in columns.items():
+            if name not in _COLUMNS:
+                raise TypeError(f"a batch has no column {name}")
+            setattr(new, name, column)
         return new
 
     def owned(self) -> Batch:
@@ -263,10 +262,15 @@ class Batch:
         return self.replace(parsed=[dict(fields) for fields in parsed])
 
     def routed(self, route: str, cache: EncodeCache | None) -> Batch:
-        """The same batch for the sinks of a route. `cache`: given if there are several sinks.
+        """The same batch for the sinks of a route. `cache`: given if there are several sinks."""
+        new = self._copied()
+        new.route = route
+        new.cache = cache
+        return new
 
-        Every batch passes here once for every route. So it is written out: 0.5 µs instead of 3.
-        """
+    def _copied(self) -> Batch:
+        """The same batch without a cache. Every batch passes here several times, so it is written
+        out: 0.5 µs instead of 3."""
         new = Batch.__new__(Batch)
         new.container = self.container
         new.source = self.source
@@ -281,8 +285,8 @@ class Batch:
         new.flags = self.flags
         new.samples = self.samples
         new.tagged = self.tagged
-        new.route = route
-        new.cache = cache
+        new.route = self.route
+        new.cache = None
         return new
 
     def encoded_once(self, encoding: Hashable, encode: Callable[[Batch], Part]) -> Part:
@@ -387,6 +391,9 @@ class Batch:
             parsed=_some(parsed, [parsed[index] for index in indexes] if parsed else ()),
             literal=self.literal,
         )
+
+
+_COLUMNS: Final = frozenset(Batch.__slots__)
 
 
 def _some(
