@@ -34,7 +34,8 @@ class Turns:
         self.thread = threading.get_ident()
         self._began = 0.0
         self._began_cpu = time.thread_time()
-        self._where = ""
+        self._where: tuple[float, str] | None = None
+        """When the turn began that was looked at last, and where it was."""
         self._collecting = self._collected = 0.0
         gc.callbacks.append(self._note_collection)
         threading.Thread(target=self._look, name="turns", daemon=True).start()
@@ -48,13 +49,13 @@ class Turns:
                 "cpu": round(cpu, 4),
                 "gc": round(self._collected, 4),
             }
-            line["where"] = self._where
+            began, where = self._where or (0.0, "")
+            line["where"] = where if began == self._began else ""
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
         self._began = 0.0
 
     def begins(self) -> None:
-        self._where = ""
         self._collected = 0.0
         self._began = time.monotonic()
         self._began_cpu = time.thread_time()
@@ -69,13 +70,16 @@ class Turns:
     def _look(self) -> None:
         while True:
             time.sleep(LOOK_EVERY)
-            if self._began and time.monotonic() - self._began > NOTED and not self._where:
-                frame = sys._current_frames().get(self.thread)
-                if frame is not None:
-                    stack = traceback.extract_stack(frame)[-8:]
-                    self._where = " < ".join(
-                        f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in stack[::-1]
-                    )
+            began = self._began  # another turn may begin meanwhile
+            if not began or time.monotonic() - began <= NOTED:
+                continue
+            if self._where is not None and self._where[0] == began:
+                continue
+            frame = sys._current_frames().get(self.thread)
+            if frame is not None and began == self._began:
+                stack = traceback.extract_stack(frame)[-8:]
+                names = [f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in stack]
+                self._where = began, " < ".join(names[::-1])
 
 
 def watch(file: TextIO) -> None:
