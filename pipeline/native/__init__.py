@@ -274,16 +274,14 @@ def occurrences(lines: list[bytes], wanted: bytes) -> int:
     """How many bytes of all lines are one of those in `wanted`, which are at most four."""
     if loops is not None:
         return loops.occurrences(lines, wanted)
-    texts = lines if (joined := _joined(lines)) is None else [joined]
-    return sum([text.count(each) for each in wanted for text in texts])
-
-
-def _joined(lines: list[bytes]) -> bytes | None:
-    """None if there is not enough memory: a batch has a size, however little there is."""
     try:
-        return b"".join(lines)
-    except MemoryError:
-        return None
+        return _count(b"".join(lines), wanted)
+    except MemoryError:  # a batch has a size, however little there is
+        return sum([_count(line, wanted) for line in lines])
+
+
+def _count(text: bytes, wanted: bytes) -> int:
+    return sum(map(text.count, wanted))
 
 
 def mentions(text: bytes, words: tuple[bytes, ...]) -> bool:

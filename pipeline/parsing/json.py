@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pipeline import native
 from pipeline.model.records import NOT_JSON, Fields
 
 _object: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -52,7 +53,7 @@ and as much again in each stage that looks at all values."""
 
 def is_heavy(line: bytes) -> bool:
     """Whether parsing the line could block the event loop: it is long and has too many values."""
-    return len(line) > LONG and line.count(b",") + line.count(b"[") + line.count(b"{") > MOST_VALUES
+    return len(line) > LONG and native.occurrences([line], b",[{") > MOST_VALUES
 
 
 def may_be(line: bytes) -> bool:

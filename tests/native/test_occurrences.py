@@ -1,4 +1,4 @@
-"""Bytes are counted in C as Python counts them, with and without memory to join the lines."""
+"""Bytes are counted in C as Python counts them."""
 
 from __future__ import annotations
 
@@ -38,12 +38,7 @@ def test_what_is_no_list_of_bytes_is_an_error(c: native.Loops) -> None:
         c.occurrences([b"["], b"[{,;:")
 
 
-@pytest.mark.parametrize("scarce", [False, True])
-def test_python_counts_them_with_little_memory_too(
-    monkeypatch: pytest.MonkeyPatch, scarce: bool
-) -> None:
+def test_python_counts_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "loops", None)
-    if scarce:
-        monkeypatch.setattr(native, "_joined", lambda lines: None)
     lines = [b'{"a":[1,[2,[3]]]}', b"[[[", b""]
     assert native.occurrences(lines, b"[{") == counted(lines, b"[{") == 7
