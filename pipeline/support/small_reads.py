@@ -18,9 +18,10 @@ them says how long all will rest next. No rest can be longer."""
 class SmallReads:
     """The small reads of many logs, counted together."""
 
-    def __init__(self, rate: float) -> None:
-        """`rate` is how many there may be per second."""
+    def __init__(self, rate: float, most_owed: float = LONGEST_OWED) -> None:
+        """`rate` is how many there may be per second; `most_owed` is as `LONGEST_OWED`."""
         self._rate = rate
+        self._most = BURST + most_owed * rate
         self._last = 0.0
         self._over = 0.0
         """Small reads that are not yet allowed for by the rate."""
@@ -31,6 +32,6 @@ class SmallReads:
         `now` is in seconds, and never goes back.
         """
         over = max(0.0, self._over - (now - self._last) * self._rate) + 1
-        self._over = min(over, BURST + LONGEST_OWED * self._rate)
+        self._over = min(over, self._most)
         self._last = now
         return min(longest, max(0.0, self._over - BURST) / self._rate)

@@ -27,6 +27,7 @@ from pipeline.sources.docker.logs.files.available import (
 )
 from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.files.log_files import (
+    BLOCK,
     MOMENT,
     TRIES,
     Compressed,
@@ -233,6 +234,9 @@ class _Following:
             if data:
                 size += len(data)
                 await self._feed(data)
+                if len(data) < BLOCK and not files.more and self._lost is None:
+                    self._blocks += 1
+                    break  # that was the end, and whoever reads on waits for news first
                 await self._let_sinks_work()
             elif more:
                 files.advance()

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.support.small_reads import LONGEST_REST, SmallReads
+from pipeline.support.small_reads import SmallReads
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,13 @@ PER_FILE = 0.0004
 """Seconds of pause for each file that had events. Looking at a file costs a quarter of that."""
 LONGEST = 0.25
 """Longest pause, in seconds, after events were read."""
-SMALL, SMALL_RESTED = 4096, 1 << 15
+SMALL, SMALL_RESTED = 4096, 1 << 16
 """A read of fewer bytes is small: that of a file, and that of a file which has rested."""
-SMALL_READS = 250
-"""Limit of small reads per second, for all files together: ten files rest for 40 ms, fifty for
-200 ms."""
+SMALL_READS = 125
+"""Limit of small reads per second, for all files together: ten files rest for 80 ms, fifty for
+400 ms."""
+LONGEST_REST = 0.5
+"""Longest rest in seconds: each of however many files is read twice a second."""
 TOGETHER = 16
 """Files that are told in one turn of the event loop, when they have rested: so those whose events
 come meanwhile need not wait for all of them to be read."""
@@ -75,7 +77,7 @@ class Inotify:
         self._watched: dict[int, _Watched] = {}
         self._resting: dict[int, _Watched] = {}
         self._end_of_rest: asyncio.TimerHandle | None = None
-        self._small_reads = SmallReads(SMALL_READS)
+        self._small_reads = SmallReads(SMALL_READS, most_owed=2 * LONGEST_REST)
         self._last_read: _Watched | None = None
         self._unwatched: set[Told] = set()
         self._descriptor = -1
@@ -191,7 +193,7 @@ class Inotify:
             return 0.0
         if not others and not self._resting:
             return 0.0
-        rest = self._small_reads.read(now)
+        rest = self._small_reads.read(now, LONGEST_REST)
         was_silent = one.is_heard and since > LONGEST_REST
         return 0.0 if was_silent else rest
 

@@ -12,13 +12,14 @@ import pytest
 
 from pipeline.sources.docker.logs.files import inotify as module
 from pipeline.sources.docker.logs.files.inotify import (
+    LONGEST_REST,
     SMALL,
     SMALL_READS,
     SMALL_RESTED,
     TOGETHER,
     Inotify,
 )
-from pipeline.support.small_reads import BURST, LONGEST_REST
+from pipeline.support.small_reads import BURST
 
 
 @pytest.fixture
