@@ -169,6 +169,6 @@ GOALS = (
         _single("scrape", "stall"), "{:.1f} ms",
     ),
     Goal("Start to ready", 0.6, _single("start", "ready"), "{:.2f} s"),
-    Goal("Import", 0.3, _single("start", "import"), "{:.2f} s"),
+    Goal("Import", 0.25, _single("start", "import"), "{:.2f} s"),
     Goal("Peak memory, W1 and W2", 80, _peak, "{:.0f} MiB"),
 )  # fmt: skip
