@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 8
+INTERFACE = 9
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -245,6 +245,19 @@ class Loops(Protocol):
     def cards(self, text: bytes, /) -> bool:
         """Whether the text may have the number of a payment card; False only if it has none. Its
         twin is in `stages/_redaction_kinds`."""
+
+    def openings(self, lines: list[bytes], table: bytes, text: bytes, /) -> bytes:
+        """What each line begins with: 2 if it is `text` and then anything but white space; else
+        what `table` has for the first byte, 0 or 1; 1 for an empty line. Its twin is in
+        `stages/_traces`."""
+
+    def groups(
+        self, lines: list[bytes], belongs: bytes, end: int, /
+    ) -> tuple[list[bytes], list[int]]:
+        """Lines that belong together, up to the line `end`, as one text each with LF between them,
+        and the index of the first line of each. `belongs`: for each line 1 if it belongs to the
+        one before. Lines before the first that belongs to none are left out. Its twin is in
+        `stages/join`."""
 
 
 def total(items: list[bytes]) -> int:

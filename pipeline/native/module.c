@@ -39,6 +39,8 @@ static PyMethodDef methods[] = {
     {"occurrences", dockline_occurrences, METH_VARARGS, NULL},
     {"mentions", dockline_mentions, METH_VARARGS, NULL},
     {"cards", dockline_cards, METH_O, NULL},
+    {"openings", dockline_openings, METH_VARARGS, NULL},
+    {"groups", dockline_groups, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -46,7 +48,7 @@ static int
 fill(PyObject *module)
 {
     dockline_prepare_crc();
-    return PyModule_AddIntConstant(module, "INTERFACE", 8);
+    return PyModule_AddIntConstant(module, "INTERFACE", 9);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -10,7 +10,7 @@ time that grows faster than the line, by the estimate that holds for a user's ow
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pipeline import native
@@ -21,6 +21,8 @@ LOOKED_AT: Final = 2048
 CLOSED: Final = ""
 """The state in which no line belongs to the one before."""
 
+_ANY: Final = bytes(range(256))
+
 Rules = Sequence[tuple[str, str]]
 Heads = Sequence[tuple[str, str, str]]
 
@@ -28,12 +30,22 @@ Heads = Sequence[tuple[str, str, str]]
 class Language:
     """The stack traces of one language, as its runtime prints them. It has no state of its own."""
 
-    def __init__(self, marks: Sequence[bytes], heads: Heads, states: Mapping[str, Rules]) -> None:
+    def __init__(
+        self,
+        marks: Sequence[bytes],
+        heads: Heads,
+        states: Mapping[str, Rules],
+        begins: bytes = _ANY,
+        sure: tuple[bytes, str] = (b"", CLOSED),
+    ) -> None:
         """`marks`: texts, one of which is in every trace of two or more lines.
 
         `heads`: for each kind of first line a literal in it, its pattern, and the next state.
         `states`: for each state its rules, a pattern and the next state each. Patterns of heads are
-        searched anywhere in a line, all others match at its start.
+        searched anywhere in a line, all others match at its start. No pattern has a group.
+        `begins`: the first bytes of all lines that match a rule and aren't empty. `sure`: a line
+        that begins with this mark, and goes on with anything but white space, leads from every
+        state to this one.
         """
         self._marks = marks
         self._small_marks = tuple(mark.lower() for mark in marks)
@@ -44,26 +56,57 @@ class Language:
             name: [(re.compile(text.encode()), state) for text, state in rules]
             for name, rules in states.items()
         }
-        self._heads = [(literal, one.search, state) for literal, one, state in self.heads]
-        self._states = {
-            name: [(one.match, state) for one, state in rules]
-            for name, rules in self.states.items()
-        }
+        self.begins = begins
+        self._table = bytes([byte in begins for byte in range(256)])
+        self.sure, self._surely = sure
+        self._heads = [
+            (literal, one.match if one.pattern.startswith(b"^") else one.search, state)
+            for literal, one, state in self.heads
+        ]
+        self._in_head = tuple(
+            literal.lower() for literal, one, _ in self.heads if not one.pattern.startswith(b"^")
+        )
+        at_start = [text for _, text, _ in heads if text.startswith("^")]
+        self._starts_head = re.compile("|".join(at_start or [_NEVER]).encode()).match
+        self._states = {name: _together(rules) for name, rules in states.items() if rules}
 
-    def read(self, lines: list[bytes], state: str) -> tuple[list[bool] | None, str]:
-        """For each line whether it belongs to the line before, and the state after the last line.
+    def read(self, lines: list[bytes], state: str) -> tuple[bytes | None, str]:
+        """For each line 1 if it belongs to the line before, else 0; and the state after the last
+        line.
 
-        `lines`: at least one. `state`: the state before the first line. Instead of a list that is
-        all False, None.
+        `lines`: at least one. `state`: the state before the first line. Instead of nothing but
+        zeros, None.
         """
-        if not state and not self._may_have_trace(lines):
+        ways = self._ways(lines)
+        traced = state or _SURE in ways
+        if not any(ways) or not (traced or self._may_have_trace(lines)):
             return None, self._begun(lines[-1])
-        belongs = []
-        for line in lines:
-            found = self._next(line[:LOOKED_AT], state) if state else CLOSED
-            belongs.append(bool(found))
-            state = found or self._begun(line)
-        return (belongs if True in belongs else None), state
+        belongs, before = bytearray(len(lines)), -1
+        for run in _RUNS.finditer(ways):
+            start, stop = run.span()
+            way = ways[start]
+            if way == _NONE:  # what these lines begin only counts if some line may follow
+                before = stop - 1
+                continue
+            if before >= 0:
+                state, before = self._begun(lines[before]), -1
+            if way == _SURE and state in self._states:
+                belongs[start:stop] = b"\x01" * (stop - start)
+                state = self._surely
+                continue
+            for index in range(start, stop):
+                found = self._next(lines[index], state)
+                belongs[index] = found != CLOSED
+                state = found or self._begun(lines[index])
+        if before >= 0:
+            state = self._begun(lines[before])
+        return (bytes(belongs) if any(belongs) else None), state
+
+    def _ways(self, lines: list[bytes]) -> bytes:
+        """How each line begins: `_NONE`, `_ANY_RULE` or `_SURE`."""
+        if native.loops is not None:
+            return native.loops.openings(lines, self._table, self.sure)
+        return openings(lines, self._table, self.sure)
 
     def _may_have_trace(self, lines: list[bytes]) -> bool:
         whole = b"\n".join(lines)
@@ -72,17 +115,48 @@ class Language:
         return any(mark in whole for mark in self._marks)
 
     def _next(self, line: bytes, state: str) -> str:
-        for match, following in self._states[state]:
-            if match(line):
-                return following
-        return CLOSED
+        if state not in self._states:
+            return CLOSED
+        match, following = self._states[state]
+        found = match(line, 0, LOOKED_AT)
+        return CLOSED if found is None or found.lastindex is None else following[found.lastindex]
 
     def _begun(self, line: bytes) -> str:
         line = line[:LOOKED_AT]
+        loops = native.loops
+        if loops and not self._starts_head(line) and not loops.mentions(line, self._in_head):
+            return CLOSED
         for literal, search, state in self._heads:
             if literal in line and search(line):
                 return state
         return CLOSED
+
+
+def openings(lines: list[bytes], table: bytes, text: bytes) -> bytes:
+    """As `Loops.openings`."""
+    found = bytearray([table[line[0]] if line else _ANY_RULE for line in lines])
+    size = len(text)
+    for index, line in enumerate(lines) if text else ():
+        after = line[size : size + 1]
+        if after and not after.isspace() and line.startswith(text):
+            found[index] = _SURE
+    return bytes(found)
+
+
+_NEVER: Final = "(?!)"
+_NONE, _ANY_RULE, _SURE = range(3)
+"""How a line begins: as no line that matches a rule, as one that may, or as one that does in every
+state."""
+_RUNS: Final = re.compile(rb"\x00+|\x01+|\x02+")
+
+Match = Callable[[bytes, int, int], re.Match[bytes] | None]
+
+
+def _together(rules: Rules) -> tuple[Match, Sequence[str]]:
+    """One pattern for all rules of a state, which matches at a line's start, and the next state for
+    each of its groups."""
+    whole = "|".join(f"({text})" for text, _ in rules)
+    return re.compile(whole.encode()).match, ("", *(state for _, state in rules))
 
 
 _BLANK: Final = r"\s*$"
@@ -141,6 +215,8 @@ JAVA: Final = Language(
         "head": [*_JAVA_NEXT, (r"[ \t]*nested exception is:", "head"), (_BLANK, "head")],
         "frames": [*_JAVA_NEXT, (r"[ \t]*nested exception is:", "head")],
     },
+    begins=b" \t\n\r\f\v.[CSWn",
+    sure=(b"\tat ", "frames"),
 )
 
 GO: Final = Language(
@@ -241,6 +317,7 @@ DOTNET: Final = Language(
             (r"\s*(?:---> |--- End of )", "head"),
         ],
     },
+    begins=b" \t\n\r\f\v-",
 )
 
 LANGUAGES: Final[Mapping[str, Language]] = {

@@ -8,6 +8,8 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.model.batch import Batch
 from pipeline.model.component import Stage
@@ -15,6 +17,7 @@ from pipeline.model.errors import ConfigError
 from pipeline.stages import join
 from pipeline.testing.builders import Entry, batch, container, entries
 from pipeline.testing.stage_kit import StageKit
+from tests.suite.examples import examples
 
 
 class TestJoinOfALanguage(StageKit):
@@ -268,6 +271,28 @@ def test_a_configuration_that_makes_no_sense_is_refused(config: join.Own, path: 
     with pytest.raises(ConfigError) as refused:
         join.Stage(config)
     assert refused.value.path == path
+
+
+@settings(max_examples=examples(1000))
+@given(
+    st.lists(st.sampled_from(["x", " y", "", "\tat a.B", "a.b.Gone: x"]), max_size=30), st.data()
+)
+@pytest.mark.parametrize("config", ["java", "indent", join.Own(like="java", lines=3)])
+def test_batches_of_nothing_but_lines_are_joined_as_any_other(
+    config: Any, lines: list[str], data: st.DataObject
+) -> None:
+    """The others go entry by entry: here those whose entries have a flag of no meaning."""
+    plain, other = joining(config), joining(config)
+    start, now = 0, 0.0
+    while lines:
+        size = data.draw(st.integers(1, 6))
+        some, lines = lines[:size], lines[size:]
+        found = rows(plain(batch(*some, start=start)))
+        assert found == rows(other(batch(*some, start=start, flags={-1: "none"})))
+        start, now = start + len(some), now + data.draw(st.sampled_from([0.0, 1.1]))
+        assert rows(plain.flush(now)) == rows(other.flush(now))
+        assert (plain.held, plain.oldest_held) == (other.held, other.oldest_held)
+    assert rows(plain.flush(math.inf)) == rows(other.flush(math.inf))
 
 
 # ---------------------------------------------------------------------- streams and order

@@ -6,10 +6,13 @@ import re
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import native
 from pipeline.expression import steps
 from pipeline.stages._traces import LANGUAGES, LOOKED_AT
+from tests.suite.examples import examples
 
 
 def as_text(pattern: re.Pattern[bytes]) -> str:
@@ -97,3 +100,79 @@ def test_the_marks_of_a_trace_are_found_in_c_and_in_python(
     for mark in language._marks:
         assert language._may_have_trace([b"x", b"y" + mark + b"z"])
     assert not language._may_have_trace([b"x", b"no trace, but a line"])
+
+
+RULES = [
+    (name, state, pattern)
+    for name, language in LANGUAGES.items()
+    for state, rules in language.states.items()
+    for pattern, _ in rules
+]
+
+
+@settings(max_examples=examples(2000))
+@given(st.data())
+@pytest.mark.parametrize(("name", "state", "pattern"), RULES)
+def test_a_line_that_a_rule_matches_is_looked_at(
+    name: str, state: str, pattern: re.Pattern[bytes], data: st.DataObject
+) -> None:
+    language = LANGUAGES[name]
+    line = data.draw(st.from_regex(rb"\A(?:" + pattern.pattern + rb")"))[:LOOKED_AT]
+    assert not line or line[0] in language.begins
+    if pattern.match(line):
+        assert language.read([line], state)[0] == b"\1"
+
+
+@pytest.mark.parametrize("name", [name for name in LANGUAGES if LANGUAGES[name].sure])
+def test_what_surely_belongs_does_in_each_state(name: str) -> None:
+    language = LANGUAGES[name]
+    assert any(mark in language.sure for mark in language._marks)
+    for state, rules in language.states.items():
+        for byte in range(256):
+            line = language.sure + bytes([byte])
+            following = next((to for pattern, to in rules if pattern.match(line)), "")
+            assert language.read([line], state) == (b"\1" if following else None, following)
+            assert following or bytes([byte]).isspace()
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_a_caret_at_the_start_of_a_pattern_holds_for_all_of_it(name: str) -> None:
+    for _, pattern, _ in LANGUAGES[name].heads:
+        if pattern.pattern.startswith(b"^"):
+            parts = re._parser.parse(pattern.pattern.decode())  # type: ignore[attr-defined]
+            assert str(parts[0][1]) == "AT_BEGINNING"
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"2026 INFO x", b"2026 ERROR a.b.Gone: x", b"a.b.Gone: x", b"", b" ", b"Error: x",
+            b"\tat a.B(C.java:1)", b"\tat  x", b"\tat ", b"  at x", b"Caused by: x", b"error",
+            b"Traceback (most recent call last):", b"ValueError: x", b"panic: x", b"goroutine 1 [",
+            b"  x", b"nested exception is:", b"... 3 more", b"x" * 2047 + b" Error", b"}",
+        ]
+    ),
+    min_size=1, max_size=8,
+)  # fmt: skip
+
+
+@settings(max_examples=examples(2000))
+@given(LINES)
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_many_lines_are_told_as_one_by_one_in_c_and_in_python(
+    name: str, lines: list[bytes]
+) -> None:
+    language = LANGUAGES[name]
+    found = []
+    for loops in (native.loops, None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native, "loops", loops)
+            for state in language.states:
+                found.append(language.read(lines, state))
+                belongs = []
+                after = state
+                for line in lines:
+                    joins, after = language.read([line], after)
+                    belongs.append(bool(joins))
+                assert found[-1] == (bytes(belongs) if any(belongs) else None, after)
+    assert found[: len(found) // 2] == found[len(found) // 2 :]

@@ -48,11 +48,11 @@ class Joins:
         self._found = pattern.found_in
         self._with_it = with_it
 
-    def read(self, lines: Sequence[bytes], state: str) -> tuple[list[bool] | None, str]:
+    def read(self, lines: Sequence[bytes], state: str) -> tuple[bytes | None, str]:
         """As the stage `join` asks its readers: see `TraceReader` there."""
         found, with_it = self._found, self._with_it
         joins = [found(line) is with_it for line in lines]
-        return (joins if True in joins else None), "open"
+        return (bytes(joins) if True in joins else None), "open"
 
 
 def check_steps(count: int) -> None:

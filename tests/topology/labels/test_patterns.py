@@ -77,14 +77,8 @@ def test_any_bytes_are_searched() -> None:
 
 def test_lines_with_it_or_without_it_belong_to_the_one_before() -> None:
     lines = [b"1 a", b" b", b"2 c"]
-    assert Joins(HeldPattern(r"^\d"), with_it=False).read(lines, "") == (
-        [False, True, False],
-        "open",
-    )
-    assert Joins(HeldPattern(r"^\s"), with_it=True).read(lines, "") == (
-        [False, True, False],
-        "open",
-    )
+    assert Joins(HeldPattern(r"^\d"), with_it=False).read(lines, "") == (b"\0\1\0", "open")
+    assert Joins(HeldPattern(r"^\s"), with_it=True).read(lines, "") == (b"\0\1\0", "open")
     assert Joins(HeldPattern("^x"), with_it=True).read(lines, "") == (None, "open")
 
 
