@@ -59,6 +59,8 @@ def _spellings() -> dict[Any, int]:
 
 _SEVERITY = _spellings()
 """By number, by word, and by the usual cases of it, so that most entries cost one look-up."""
+SPELLINGS: Final = frozenset(_SEVERITY)
+"""The usual spellings: numbers, texts of numbers, and words in lower case and in others."""
 
 
 def severities(batch: Batch) -> bytes | None:
@@ -69,17 +71,23 @@ def severities(batch: Batch) -> bytes | None:
         return None
     find = _SEVERITY.get
     if type(parsed) is Records:
+        if _TOLD.isdisjoint(parsed.shape.attributes):
+            return None
         said = parsed.column("level")
     else:
+        if all(map(_TOLD.isdisjoint, parsed)):
+            return None
         said = [entry.get("level") for entry in parsed]
     try:
         if said.count(said[0]) == len(said):  # they are equal, so they are found alike
             quick = [find(said[0], UNKNOWN)] * len(said)
+            rare = quick[0] < 2
         else:
             quick = [find(one, UNKNOWN) for one in said]
+            rare = 0 in quick or 1 in quick
     except TypeError:  # a level that is a list or an object
-        quick = [UNKNOWN] * len(batch)
-    if 0 in quick or 1 in quick:  # rare; false and true equal them, and are no levels
+        quick, rare = [UNKNOWN] * len(batch), False
+    if rare:  # rare; false and true equal them, and are no levels
         both = zip(quick, said, strict=True)
         quick = [UNKNOWN if type(one) is bool else known for known, one in both]
     if UNKNOWN in quick:

@@ -259,6 +259,24 @@ class Loops(Protocol):
         one before. Lines before the first that belongs to none are left out. Its twin is in
         `stages/join`."""
 
+    def levels(
+        self,
+        lines: list[bytes],
+        words: tuple[bytes, ...],
+        severities: bytes,
+        uses: bytes,
+        traces: tuple[bytes, ...],
+        /,
+    ) -> bytes:
+        """The severity that each message tells: 8 if it tells none, 9 if the twin has to be asked
+        (`parsing.level.LevelInText`), since the message has an escape or may be a stack trace.
+
+        `words`: in lower case, of letters, digits and underscores, each with its severity and use:
+        0 for the value of a key, 1 for one that may stand in brackets, too; 2 for one that may also
+        stand before a colon, 3 for one that may stand by itself. `traces`: how a message begins
+        that is a stack trace.
+        """
+
 
 def total(items: list[bytes]) -> int:
     """The sum of the lengths, in bytes."""

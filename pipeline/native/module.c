@@ -41,6 +41,7 @@ static PyMethodDef methods[] = {
     {"cards", dockline_cards, METH_O, NULL},
     {"openings", dockline_openings, METH_VARARGS, NULL},
     {"groups", dockline_groups, METH_VARARGS, NULL},
+    {"levels", dockline_levels, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline import native
-from pipeline.encode.level import UNKNOWN, WORDS, severity_of
+from pipeline.encode.level import SPELLINGS, UNKNOWN, WORDS, severity_of
 
 _HEAD: Final = 128
 """Bytes of the message that are searched. After time, thread and logger comes prose."""
@@ -67,9 +67,15 @@ class LevelInText:
             found = self._inside.search(head, found.start() + 1)
         return UNKNOWN
 
-    def of_each(self, lines: Sequence[bytes]) -> list[int]:
+    def of_each(self, lines: list[bytes]) -> list[int]:
         """The severity that each message tells. If none of them has a word or a sign of a level,
         as in access logs, one look at all says so."""
+        if native.loops is not None and not self._own:
+            found = native.loops.levels(lines, _TEXTS, _SEVERITIES, _USES, _BEGINS)
+            if _ASK not in found:
+                return list(found)
+            pairs = zip(found, lines, strict=True)
+            return [self(line) if one == _ASK else one for one, line in pairs]
         if self._own or self._may_tell(lines):
             return [self(line) for line in lines]
         return [UNKNOWN] * len(lines)
@@ -88,11 +94,34 @@ class LevelInText:
         return severity_of(word) if own is None else own
 
 
+_ALONE_NEVER: Final = frozenset(("log", "fail", "failure", "fine"))
+"""Words that are none of a level by themselves, in capitals."""
+
+
+def _use(text: str) -> int:
+    """As `Loops.levels` has it."""
+    if text not in _ALL_WORDS:
+        return 0
+    if len(text) < 3:
+        return 1
+    return 2 if text in _ALONE_NEVER else 3
+
+
 _BEGINNINGS: Final = frozenset((b"<", b"I", b"W", b"E", b"F"))
 """First bytes of a message that begins with a priority, or as klog writes it."""
 _ALL_WORDS: Final = [word for some in WORDS.values() for word in some.split()]
+_USUAL: Final = ("info", "error", "warn", "debug")
+_SPELLINGS: Final = (
+    *_USUAL,
+    *sorted({one.lower() for one in SPELLINGS if isinstance(one, str)}.difference(_USUAL)),
+)
+_TEXTS: Final = tuple(text.encode() for text in _SPELLINGS)
+_SEVERITIES: Final = bytes([severity_of(text) for text in _SPELLINGS])
+_USES: Final = bytes([_use(text) for text in _SPELLINGS])
+_ASK: Final = 9
+"""What `Loops.levels` says of a message that it doesn't know."""
 _SIGNS: Final = (
-    *(b"info", b"error", b"warn", b"debug"),  # the usual ones first
+    *(word.encode() for word in _USUAL),
     *(word.encode() for word in _ALL_WORDS if len(word) > 2),
     *(b"[" + word.encode() for word in _ALL_WORDS if len(word) < 3),
     *(b"[" + space for space in (b" ", b"\t", b"\r", b"\v", b"\f")),
@@ -115,7 +144,7 @@ def patterns(own: Iterable[str]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     extra = [word for word in own if re.fullmatch(r"[a-z][a-z0-9_]*", word)]
     words = [word for some in WORDS.values() for word in some.split()]
     long = [word for word in words if len(word) > 2]
-    alone = [word for word in long if word not in ("log", "fail", "failure", "fine")]
+    alone = [word for word in long if word not in _ALONE_NEVER]
     every, ends = _either(extra + words), _either(extra + long)
     begin = (
         r"<(?P<priority>\d{1,3})>"

@@ -25,7 +25,7 @@ a `default`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import Annotated, Any, Final, Literal
 
@@ -86,7 +86,12 @@ class Stage(component.Stage):
         if self._asks_usual and _is_settled(batch):
             return batch
         found = self._from_fields(batch)
-        if self._asks_text and not batch.bare and UNKNOWN in found:
+        if found is None:
+            if self._asks_text and not batch.bare:
+                found = self._in_text.of_each(batch.lines)
+            else:
+                found = [UNKNOWN] * len(batch)
+        elif self._asks_text and not batch.bare and UNKNOWN in found:
             found = list(found)
             places = [place for place, one in enumerate(found) if one == UNKNOWN]
             told = self._in_text.of_each([batch.lines[place] for place in places])
@@ -94,7 +99,7 @@ class Stage(component.Stage):
                 found[place] = one
         if self._default != UNKNOWN:
             found = [self._default if one == UNKNOWN else one for one in found]
-        return _set(batch, found)
+        return batch if found.count(UNKNOWN) == len(found) else _set(batch, found)
 
     def effect(self) -> component.Effect:
         reads = [component.FieldUse(str(path.keys[0]), path.flat, "from") for path in self._paths]
@@ -114,12 +119,13 @@ class Stage(component.Stage):
         severity = self._default if severity == UNKNOWN else severity
         return said if severity == UNKNOWN else LEVELS[severity]
 
-    def _from_fields(self, batch: Batch) -> Iterable[int]:
+    def _from_fields(self, batch: Batch) -> Sequence[int] | None:
+        """None where no fields tell a level."""
         if self._asks_usual:
-            return severities(batch) or [UNKNOWN] * len(batch)
+            return severities(batch)
         parsed = batch.parsed
         if not parsed or not self._paths:
-            return [UNKNOWN] * len(batch)
+            return None
         if type(parsed) is Records:
             names = {str(name) for path in self._paths for name in (path.keys[0], path.flat)}
             parsed = parsed.only(names)
@@ -168,10 +174,11 @@ def _set(batch: Batch, found: Iterable[int]) -> Batch:
             for record, level, one in rows
         ]
         return batch.replace(parsed=Records(parsed.shape, records))
-    if levels.count(MISSING) == len(levels):
-        return batch
-    fields = [{} for _ in batch.lines] if batch.fields is None else batch.fields
-    _LEVEL.put_all(fields, levels)
+    fields = batch.fields
+    if fields is None:
+        fields = [{} if level is MISSING else {"level": level} for level in levels]
+    else:
+        _LEVEL.put_all(fields, levels)
     return batch.replace(fields=fields)
 
 
