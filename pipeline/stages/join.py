@@ -231,10 +231,11 @@ class _Joining(component.Stage):
         return self._let_go(batch)
 
     def flush(self, now: float) -> Batch | None:
-        for entry in self._waiting:
+        waiting = self._waiting
+        for entry in waiting:
             if entry.open and (now == _AT_THE_END or entry.is_overdue(now, self._timeout)):
                 self._close(entry)
-        if self._like is None:
+        if self._like is None or (len(waiting) == 1 and waiting[0].open):
             return None
         return self._let_go(self._like, math.inf if now == _AT_THE_END else AT_ONCE)
 

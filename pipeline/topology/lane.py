@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Final
 
 from pipeline.accounting.envelope import Envelope
@@ -255,8 +254,10 @@ class Lane:
 
     def _flush(self, now: float, put: Put) -> None:
         before = self._first_held()
-        results = (self._flushed(number, bound, now) for number, bound in enumerate(self._stages))
-        let_go = list(chain.from_iterable(results))
+        let_go: list[Batch] = []
+        for number, bound in enumerate(self._stages):
+            if bound.holds:
+                let_go += self._flushed(number, bound, now)
         held = self._first_held()
         if held == before and not let_go:
             return
@@ -264,8 +265,6 @@ class Lane:
         self._owed.settle_before(held)
 
     def _flushed(self, number: int, bound: BoundStage, now: float) -> Sequence[Batch]:
-        if not bound.holds:
-            return ()
         try:
             result = bound.stage.flush(now)
         except Exception as error:  # a bug in the stage
