@@ -19,6 +19,7 @@ from calibration import LINES, batches, headline, json_lines, measure
 
 from pipeline.model.records import Shape
 from pipeline.stages import parse
+from pipeline.testing.builders import container
 
 NUMBER = secrets.randbits(60) | 1 << 60
 BETWEEN = b",%d," % NUMBER
@@ -78,6 +79,12 @@ def main() -> None:
     )
     for name, config, some in cases:
         measure(name, parse.Stage(config), batches(some))
+    combined = access + b' "-" "Mozilla/5.0 (X11; Linux x86_64)"'
+    for config in ("nginx", "auto"):
+        known = parse.Stage(config).bind(container())
+        measure(
+            f"{config}, combined, as records", known, batches([combined % n for n in range(LINES)])
+        )
 
 
 if __name__ == "__main__":

@@ -154,6 +154,30 @@ class Records(list[Any]):
         return [dict(zip(present, row, strict=True)) for row in rows]
 
 
+class KnownNames:
+    """The names that one container's fields have had."""
+
+    def __init__(self) -> None:
+        self.shape: Shape | None = None
+        """That of records with these names. None before there are any, and for good if they are too
+        many, or one is not fit for a struct."""
+        self._learns = True
+
+    def learn(self, parsed: Iterable[Fields]) -> None:
+        """Adds the names of these fields."""
+        if not self._learns:
+            return
+        names = self.shape.names if self.shape is not None else ()
+        found = tuple(dict.fromkeys(chain(names, chain.from_iterable(parsed))))
+        if len(found) == len(names):
+            return
+        try:
+            self.shape = _shape(found) if len(found) <= MOST_NAMES else None
+        except ValueError:
+            self.shape = None
+        self._learns = self.shape is not None
+
+
 class RecordReader:
     """Reads one container's lines into records, and learns which names they have.
 
@@ -174,8 +198,7 @@ class RecordReader:
         self._parse = parse
         self._parse_one = parse_one
         self._all_json = all_json
-        self._shape: Shape | None = None
-        self._learns = True
+        self._names = KnownNames()
         self._pause = self._paused = 0
         """Batches to leave to `parse`, after one that was not all JSON."""
 
@@ -183,13 +206,12 @@ class RecordReader:
         """The fields of each line; empty for a line without any."""
         if self._paused:
             self._paused -= 1
-        elif self._shape is not None:
-            records = self._records(self._shape, lines)
+        elif (shape := self._names.shape) is not None:
+            records = self._records(shape, lines)
             if records is not None:
                 return records
         parsed = self._parse(lines)
-        if self._learns:
-            self._learn(parsed)
+        self._names.learn(parsed)
         return parsed
 
     def _records(self, shape: Shape, lines: list[bytes]) -> Records | None:
@@ -218,14 +240,3 @@ class RecordReader:
             self._pause = self._paused = min(2 * self._pause + 1, 63)
             return None
         return shape.of(fields)
-
-    def _learn(self, parsed: list[Fields]) -> None:
-        names = self._shape.names if self._shape is not None else ()
-        found = tuple(dict.fromkeys(chain(names, chain.from_iterable(parsed))))
-        if len(found) == len(names):
-            return
-        try:
-            self._shape = _shape(found) if len(found) <= MOST_NAMES else None
-        except ValueError:
-            self._shape = None
-        self._learns = self._shape is not None

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-INTERFACE = 9
+INTERFACE = 10
 """Version of the extension's interface. An extension with another version, left over from another
 build, is not used."""
 
@@ -275,6 +275,18 @@ class Loops(Protocol):
         0 for the value of a key, 1 for one that may stand in brackets, too; 2 for one that may also
         stand before a colon, 3 for one that may stand by itself. `traces`: how a message begins
         that is a stack trace.
+        """
+
+    def access(
+        self, lines: list[bytes], places: bytes, width: int, missing: Any, others: bytes, /
+    ) -> tuple[list[Any], list[int]]:
+        """Reads lines of an access log: a tuple of `width` values for each, and the indexes of
+        those that were not read, which have None instead.
+
+        `places`: for each of `NAMES` in `parsing/access_records` the index of its value in the
+        tuple, or 255 where a line with that value is not to be read. `missing`: the value where
+        there is none. `others`: a line that begins with one of these bytes is not read, nor is one
+        in a rare form.
         """
 
 

@@ -42,6 +42,7 @@ static PyMethodDef methods[] = {
     {"openings", dockline_openings, METH_VARARGS, NULL},
     {"groups", dockline_groups, METH_VARARGS, NULL},
     {"levels", dockline_levels, METH_VARARGS, NULL},
+    {"access", dockline_access, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -49,7 +50,7 @@ static int
 fill(PyObject *module)
 {
     dockline_prepare_crc();
-    return PyModule_AddIntConstant(module, "INTERFACE", 9);
+    return PyModule_AddIntConstant(module, "INTERFACE", 10);
 }
 
 static PyModuleDef_Slot slots[] = {

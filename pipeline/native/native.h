@@ -45,6 +45,7 @@ PyObject *dockline_cards(PyObject *module, PyObject *text);
 PyObject *dockline_openings(PyObject *module, PyObject *arguments);
 PyObject *dockline_groups(PyObject *module, PyObject *arguments);
 PyObject *dockline_levels(PyObject *module, PyObject *arguments);
+PyObject *dockline_access(PyObject *module, PyObject *arguments);
 
 /* The text of a row up to its newline, and `*from` behind its quote; its length, or -1 where it is
    not of the common shape. `out` has room for as many bytes as there are before `end`: no escape is

@@ -20,6 +20,10 @@ _BY_FIRST: Final[dict[bytes, Format]] = {
 trying all of them would make plain text cost twice as much."""
 
 
+FIRST_OF_OTHERS: Final = b"".join(_BY_FIRST)
+"""The first bytes of lines that are not looked at as those of an access log first."""
+
+
 class Auto:
     """Parses lines of one container in any of the formats. Tries that of the last line first."""
 
@@ -35,6 +39,24 @@ class Auto:
             pairs = zip(parsed, lines, strict=True)
             return [fields or self._guess(line) for fields, line in pairs]
         return [self._last(line) or self._guess(line) for line in lines]
+
+    def expects_access(self, lines: list[bytes]) -> bool:
+        """Whether lines of an access log are likely among these, of which there must be one."""
+        return self._last is access.certain and not lines[0].startswith(b"{")
+
+    def parse_among_access(self, lines: list[bytes], places: list[int]) -> list[Fields]:
+        """The fields of the lines at these indexes, ascending, as `parse` gives them. All other
+        lines are of an access log."""
+        found = []
+        behind = 0
+        for place in places:
+            if place > behind:
+                self._last = access.certain
+            found.append(self._last(lines[place]) or self._guess(lines[place]))
+            behind = place + 1
+        if behind < len(lines):
+            self._last = access.certain
+        return found
 
     def _guess(self, line: bytes) -> Fields:
         certain = _BY_FIRST.get(line[:1])

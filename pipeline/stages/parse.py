@@ -49,7 +49,8 @@ from pipeline.model.batch import Batch, text_size
 from pipeline.model.container import Container
 from pipeline.model.records import Fields, RecordReader, Records
 from pipeline.parsing import apache, json, klog, logfmt, nginx, regex, syslog
-from pipeline.parsing.auto import Auto
+from pipeline.parsing.access_records import AccessReader
+from pipeline.parsing.auto import FIRST_OF_OTHERS, Auto
 
 Parser = Callable[[list[bytes]], list[Fields]]
 """The fields of each line, empty if it has none. Each has a dictionary of its own."""
@@ -94,9 +95,13 @@ class Stage(component.Stage):
         self._parse = _parser(config)
 
     def bind(self, container: Container) -> component.Stage:
-        if self._config in ("json", "auto"):
-            auto = self._config == "auto"
-            return _AsRecords(RecordReader(_parser(self._config), json.parse_one, all_json=auto))
+        if self._config == "auto":
+            return _Auto()
+        if self._config == "json":
+            return _AsRecords(RecordReader(json.parse, json.parse_one, all_json=False), True)
+        if self._config in ("nginx", "apache"):
+            parse = _PARSERS[self._config]
+            return _AsRecords(AccessReader(lambda lines, left: parse([lines[n] for n in left])))
         return self
 
     def __call__(self, batch: Batch) -> Batch | None:
@@ -112,16 +117,31 @@ class Stage(component.Stage):
 
 
 class _AsRecords(component.Stage):
-    """Parses the JSON lines of one container."""
+    """Parses the lines of one container, most of which are in one format."""
 
-    def __init__(self, reader: RecordReader) -> None:
+    def __init__(self, reader: RecordReader | AccessReader, literal: bool = False) -> None:
+        """`literal`: whether all that is in its records is in the messages (`Batch.literal`)."""
         self._reader = reader
+        self._literal = literal
 
     def __call__(self, batch: Batch) -> Batch | None:
         parsed = self._reader.read(_light(batch.lines))
         if batch.parsed is None and type(parsed) is Records:
-            return batch.replace(parsed=parsed, literal=True)
+            return batch.replace(parsed=parsed, literal=self._literal)
         return _with(batch, parsed)
+
+
+class _Auto(component.Stage):
+    """Parses the lines of one container in the format that was the last one."""
+
+    def __init__(self) -> None:
+        auto = Auto()
+        self._auto = auto
+        self._json = _AsRecords(RecordReader(auto.parse, json.parse_one, all_json=True), True)
+        self._access = _AsRecords(AccessReader(auto.parse_among_access, FIRST_OF_OTHERS))
+
+    def __call__(self, batch: Batch) -> Batch | None:
+        return (self._access if self._auto.expects_access(batch.lines) else self._json)(batch)
 
 
 def _light(lines: list[bytes]) -> list[bytes]:

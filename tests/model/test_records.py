@@ -131,7 +131,7 @@ def test_auto_does_not_try_again_and_again_what_is_not_all_json() -> None:
     stage = parse.Stage("auto").bind(container())
     tried: list[bytes] = []
     stage(batch('{"a":1}'))
-    reader = stage._reader  # type: ignore[attr-defined]
+    reader = stage._json._reader  # type: ignore[attr-defined]
     records = reader._records
     reader._records = lambda shape, lines: tried.append(lines[0]) or records(shape, lines)
     for number in range(200):
