@@ -52,11 +52,13 @@ __all__ = [
 class Predicate:
     """An expression that is true or false for each entry of a batch."""
 
-    def __init__(self, text: str) -> None:
-        """Raises `ConfigError`, with the column, for text that is not a valid expression."""
+    def __init__(self, text: str, *, negated: bool = False) -> None:
+        """`negated`: whether it is true where the text is false. Raises `ConfigError`, with the
+        column, for text that is not a valid expression."""
         self.text = text
         """The expression as the user wrote it."""
-        self._mask = OverEntries(lambda scope: _truth(translate(text, scope, is_condition=True)))
+        of = _untruth if negated else _truth
+        self._mask = OverEntries(lambda scope: of(translate(text, scope, is_condition=True)))
         self.fields = self._mask.fields
         """Names of the top-level fields that it may read."""
         self.is_linear = self._mask.is_linear
@@ -67,12 +69,13 @@ class Predicate:
         return self._mask(batch)
 
 
-def compile_predicate(text: str) -> Predicate:
+def compile_predicate(text: str, *, negated: bool = False) -> Predicate:
     """Compiles an expression about entries, such as `level == "error"`, to a `Predicate`.
 
-    Raises `ConfigError`, with the column, for text that is not a valid expression.
+    `negated`: whether it is true where the text is false. Raises `ConfigError`, with the column,
+    for text that is not a valid expression.
     """
-    return Predicate(text)
+    return Predicate(text, negated=negated)
 
 
 def compile_container(text: str) -> Callable[[Container], bool]:
@@ -125,6 +128,10 @@ def _truth(code: Code) -> Code:
     return Code(f"(True if {code.source} else False)", "boolean")
 
 
+def _untruth(code: Code) -> Code:
+    return Code(f"(not {code.source})", "boolean")
+
+
 class OverEntries:
     """A function from a batch to a list with a value for each entry.
 
@@ -146,6 +153,8 @@ class OverEntries:
         scope = EntryScope(Namespace())
         self._of_dictionaries = _function(code(scope), scope)
         self._of_records: WeakKeyDictionary[Shape, _Values] = WeakKeyDictionary()
+        self._last: tuple[Shape | None, _Values] = None, self._of_dictionaries
+        """The shape that was asked for last, and its function."""
         self.fields = frozenset(scope.fields)
         self.facts = scope.facts
         self.is_constant = scope.is_constant
@@ -156,11 +165,18 @@ class OverEntries:
         records = batch.parsed
         if type(records) is not Records or not self.fields:
             return self._of_dictionaries(batch)
-        values = self._of_records.get(records.shape)
-        if values is None:
-            scope = EntryScope(Namespace(), records.shape)
-            values = self._of_records[records.shape] = _function(self._code(scope), scope)
+        shape, values = self._last
+        if shape is not records.shape:
+            values = self._values_of(records.shape)
+            self._last = records.shape, values
         return values(batch)
+
+    def _values_of(self, shape: Shape) -> _Values:
+        values = self._of_records.get(shape)
+        if values is None:
+            scope = EntryScope(Namespace(), shape)
+            values = self._of_records[shape] = _function(self._code(scope), scope)
+        return values
 
 
 _Values = Callable[[Batch], list[Any]]

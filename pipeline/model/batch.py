@@ -320,15 +320,14 @@ class Batch:
             return self
         if not lines:
             return None
-        return self.replace(
-            lines=lines,
-            times=times,
-            streams=streams,
-            sequences=sequences,
-            parts=parts,
-            parsed=_some(self.parsed, parsed),
-            literal=self.literal,
-        )
+        new = self._copied()  # not `replace`, which takes 2 µs for so many columns
+        new.lines = lines
+        new.times = times
+        new.streams = streams
+        new.sequences = sequences
+        new.parts = parts
+        new.parsed = _some(self.parsed, parsed)
+        return new
 
     def _cells(self, keep: Sequence[Any]) -> tuple[Any, ...]:
         """For each column, the cells that are kept."""

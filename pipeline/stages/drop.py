@@ -7,7 +7,6 @@ A comparison with a field that is missing is false, so what could not be parsed 
 
 from __future__ import annotations
 
-from operator import not_
 from typing import Annotated
 
 from msgspec import Meta
@@ -25,12 +24,12 @@ class Stage(component.Stage):
     """Keeps the entries for which the expression is false."""
 
     def __init__(self, config: str) -> None:
-        self._predicate = compile_predicate(config)
+        self._kept = compile_predicate(config, negated=True)
 
     def __call__(self, batch: Batch) -> Batch | None:
-        dropped = self._predicate(batch)
-        return batch.select(list(map(not_, dropped))) if True in dropped else batch
+        kept = self._kept(batch)
+        return batch.select(kept) if False in kept else batch
 
     def effect(self) -> component.Effect:
-        text = self._predicate.text
+        text = self._kept.text
         return component.Effect(fields_read(text), frozenset(), condition=opposite(text))

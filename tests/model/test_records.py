@@ -85,6 +85,9 @@ def test_expressions_say_the_same_of_them(text: str, lines: list[bytes]) -> None
     plain, known = both("json", lines)
     predicate, template = compile_predicate(text), compile_template("{status}-{http.status}-{msg}")
     assert predicate(known) == predicate(plain)
+    opposite = compile_predicate(text, negated=True)
+    for each in (known, plain):
+        assert opposite(each) == [not said for said in predicate(each)]
     assert template(known) == template(plain)
 
 
