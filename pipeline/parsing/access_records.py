@@ -1,7 +1,8 @@
 """Reads access logs into records, and learns which names a container's lines have.
 
 Nearly all lines have the common or the combined format, and these are read in C, where there is an
-extension. The lines that it leaves are read one by one.
+extension. The lines that it leaves are read one by one; a batch that it leaves whole stays
+dictionaries.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class AccessReader:
             known = shape.attributes.keys()
             if not all(known >= fields.keys() for fields in found):
                 return self._learned(shape, rows, left, found)
-            if len(left) == len(lines) and not any(found):
+            if len(left) == len(lines):  # dictionaries of all lines are not worth records
                 return found
             names = shape.names
             for place, fields in zip(left, found, strict=True):
