@@ -42,7 +42,8 @@ def unescaped(text: str) -> str:
 
 
 def is_escaped(texts: bytes) -> bool:
-    """Whether `unescaped` may change one of these texts, which are joined by anything."""
+    """Whether `unescaped` may change one of these texts, which are joined by anything, or digits in
+    one run into those of an escape: then nothing can be said of what is written so."""
     return b"\\" in texts and _ESCAPED_IN_BYTES.search(texts) is not None
 
 
@@ -52,7 +53,7 @@ def is_literal(texts: bytes) -> bool:
     return b"\\" not in texts or _ESCAPED_CHARACTER.search(texts) is None
 
 
-_ESCAPED_IN_BYTES: Final = re.compile(rb"\\u00[2-7]")
+_ESCAPED_IN_BYTES: Final = re.compile(rb"\\u00(?:[2-7]|[01][0-9][0-9])")
 _ESCAPED_CHARACTER: Final = re.compile(rb"\\u(?!00[01])")
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
 """JSON inside of a string of JSON has two backslashes."""
