@@ -41,9 +41,18 @@ occurs(const byte *text, Py_ssize_t size, const byte *word, Py_ssize_t length)
     const Py_ssize_t places = size - length + 1;
     const byte first = word[0], last = word[length - 1];
     const byte case_of_first = case_of(first), case_of_last = case_of(last);
-    Py_ssize_t at = 0;
 
-    for (; at + PLACES <= places; at += PLACES) {
+    if (places < PLACES) {
+        for (Py_ssize_t at = 0; at < places; at++) {
+            if (stands_at(text + at, word, length)) {
+                return 1;
+            }
+        }
+        return 0;
+    }
+    for (Py_ssize_t from = 0; from < places; from += PLACES) {
+        /* The last ones together, some of them again. */
+        const Py_ssize_t at = from + PLACES <= places ? from : places - PLACES;
         const byte *begin = text + at, *end = begin + length - 1;
         byte found = 0;
         for (int index = 0; index < PLACES; index++) {
@@ -53,11 +62,6 @@ occurs(const byte *text, Py_ssize_t size, const byte *word, Py_ssize_t length)
             if (stands_at(begin + index, word, length)) {
                 return 1;
             }
-        }
-    }
-    for (; at < places; at++) {
-        if (stands_at(text + at, word, length)) {
-            return 1;
         }
     }
     return 0;
