@@ -8,7 +8,7 @@ may be JSON as it was written: a thing may begin after `\\n` or `\\t` in one. `%
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 MOST_PLACES: Final = 10_000
@@ -34,6 +34,8 @@ class Kind(NamedTuple):
     none."""
     numbers: bool = False
     """Whether a number in the fields of an entry can be one."""
+    places_in: Callable[[Sequence[bytes]], list[int]] | None = None
+    """The indexes of the texts for which `may_be_in` is true. Without it, each is asked for."""
 
 
 def unescaped(text: str) -> str:
@@ -44,15 +46,16 @@ def unescaped(text: str) -> str:
 def is_escaped(texts: bytes) -> bool:
     """Whether `unescaped` may change one of these texts, which are joined by anything, or digits in
     one run into those of an escape: then nothing can be said of what is written so."""
-    return b"\\" in texts and _ESCAPED_IN_BYTES.search(texts) is not None
+    return _BACKSLASH in texts and _ESCAPED_IN_BYTES.search(texts) is not None
 
 
 def is_literal(texts: bytes) -> bool:
     """Whether each text that is written in this JSON stands in it as it is, but for quotation
     marks, backslashes, slashes and control characters."""
-    return b"\\" not in texts or _ESCAPED_CHARACTER.search(texts) is None
+    return _BACKSLASH not in texts or _ESCAPED_CHARACTER.search(texts) is None
 
 
+_BACKSLASH: Final = ord("\\")
 _ESCAPED_IN_BYTES: Final = re.compile(rb"\\u00(?:[2-7]|[01][0-9][0-9])")
 _ESCAPED_CHARACTER: Final = re.compile(rb"\\u(?!00[01])")
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv6Address
 from itertools import accumulate
 from typing import Final, Literal
 
 from pipeline import native
-from pipeline.stages._redaction import Kind, Put, replaced
+from pipeline.stages._redaction import MOST_PLACES, Kind, Put, replaced
 
 What = Literal["email", "card", "ip", "jwt", "aws_key", "bearer"]
 """The names of the kinds."""
@@ -24,16 +24,60 @@ _BEGIN: Final = r"(?:(?<=\\[bfnrt])|(?<![\w.%+-])(?<!\\(?=[bfnrt])))"
 _EMAIL: Final = re.compile(_BEGIN + r"[\w.%+-]+(?:@|%40)(?:[\w-]+\.){1,127}[^\W\d_]{2,}")
 _DOMAIN: Final = re.compile(r"@[\w-]+\.")
 """For the quick test. Such patterns start with a literal, which `re` finds quickly."""
+_DOMAIN_IN_BYTES: Final = re.compile(rb"@[\w\x80-\xff-]+\.")
+_AT, _PERCENT = b"@%"
+"""As numbers, which are found in bytes five times as fast as bytes are."""
+
+
+def _may_have_email(text: str) -> object:
+    return ("@" in text and _DOMAIN.search(text)) or "%40" in text
 
 
 def _may_be_email_in(texts: bytes) -> object:
-    if b"@" in texts and _DOMAIN.search(texts.decode("utf-8", "surrogateescape")):
-        return True
-    return b"%" in texts and b"%40" in texts
+    return (_AT in texts and _DOMAIN_IN_BYTES.search(texts)) or (
+        _PERCENT in texts and b"%40" in texts
+    )
+
+
+def _places_of_emails(texts: Sequence[bytes]) -> list[int]:
+    has_domain = _DOMAIN_IN_BYTES.search
+    return [
+        place
+        for place, text in enumerate(texts)
+        if (_AT in text and has_domain(text)) or (_PERCENT in text and b"%40" in text)
+    ]
 
 
 def _emails(text: str, put: Put) -> str:
-    return replaced(_EMAIL, text, lambda found: put(found[0].replace("%40", "@").lower()), put)
+    """Searches from the word on in which the next `@` stands: the pattern is slow elsewhere."""
+    pieces: list[str] = []
+    end, places = 0, 0
+    at = percent = -1
+    while places < MOST_PLACES:
+        at = _next(text, "@", at, end)
+        percent = _next(text, "%40", percent, end)
+        first = min(at, percent)
+        if first == len(text):
+            break
+        start = max(end, text.rfind(" ", end, first) + 1, text.rfind('"', end, first) + 1)
+        found = _EMAIL.search(text, start)
+        if found is None:
+            break
+        pieces += [text[end : found.start()], put(found[0].replace("%40", "@").lower())]
+        end, places = found.end(), places + 1
+    if not places:
+        return text
+    rest = text[end:]
+    return "".join([*pieces, put(rest) if rest and places == MOST_PLACES else rest])
+
+
+def _next(text: str, sign: str, known: int, start: int) -> int:
+    """Where the sign stands next from `start` on; `known` if that is not before. The text's length
+    for nowhere."""
+    if known >= start:
+        return known
+    place = text.find(sign, start)
+    return len(text) if place < 0 else place
 
 
 # ---------------------------------------------------------------------------------- cards
@@ -53,7 +97,8 @@ _DOUBLED_CODES: Final = bytes.maketrans(b"0123456789", "".join(map(str, _DOUBLED
 
 
 def _may_have_card(text: str) -> object:
-    return _LIKE_CARD.search(text) and _MAYBE_CARD.search(text)
+    like = _LIKE_CARD.search(text)
+    return like and _MAYBE_CARD.search(text, like.start())
 
 
 _LIKE_CARD_IN_BYTES: Final = re.compile(_LIKE_CARD.pattern.encode())
@@ -66,6 +111,11 @@ def _may_be_card_in(texts: bytes) -> bool:
     if native.loops is not None:
         return native.loops.cards(texts)
     return bool(_LIKE_CARD_IN_BYTES.search(texts)) and runs_may_be_cards(texts)
+
+
+def _places_of_cards(texts: Sequence[bytes]) -> list[int]:
+    may_be = _may_be_card_in if native.loops is None else native.loops.cards
+    return [place for place, text in enumerate(texts) if may_be(text)]
 
 
 def runs_may_be_cards(texts: bytes) -> bool:
@@ -89,18 +139,31 @@ def runs_may_be_cards(texts: bytes) -> bool:
 def _cards(text: str, put: Put) -> str:
     pieces: list[str] = []
     done = length = 0
-    for found in _RUN.finditer(text):
+    for found in _RUN.finditer(text) if len(text) > MOST_DIGITS else _runs(text):
         run = found[0]
-        if run.isdigit() and not (len(run) <= 19 and _ISSUERS.match(run)):
+        has_only_digits = run.isdigit()
+        if has_only_digits and not (len(run) <= 19 and _ISSUERS.match(run)):
             continue
         length += len(run)
         if length > MOST_DIGITS:
             return "".join([*pieces, text[done : found.start()], put(text[found.start() :])])
-        if run.isdigit() and not _is_checked(run.encode()):
+        if has_only_digits and not _is_checked(run.encode()):
             continue
         pieces += [text[done : found.start()], _without_cards(put, found)]
         done = found.end()
     return "".join([*pieces, text[done:]])
+
+
+def _runs(text: str) -> Iterator[re.Match[str]]:
+    """The runs that may have a card: `_LIKE_CARD` matches somewhere in each. `_RUN` is slow."""
+    end = 0
+    while like := _LIKE_CARD.search(text, end):
+        before = text[end : like.start()].rstrip("0123456789 -")
+        found = _RUN.search(text, end + len(before))
+        if found is None:
+            return
+        yield found
+        end = found.end()
 
 
 def _is_checked(codes: bytes) -> bool:
@@ -116,13 +179,18 @@ def _without_cards(put: Put, found: re.Match[str]) -> str:
     A card has 13 to 19 digits between two separators, a known issuer, and the right check digit.
     """
     run, text = found[0], found.string
-    groups = [group.span() for group in _DIGITS.finditer(run)]
-    if _is_part_of_more(text[max(0, found.start() - 2) : found.start()]):
-        del groups[0]
-    behind = text[found.end() : found.end() + 2]
-    if groups and (behind[:1].isalpha() or (behind[:1] == "." and behind[1:].isdigit())):
-        del groups[-1]
     digits = run.replace(" ", "").replace("-", "")
+    before = text[max(0, found.start() - 2) : found.start()]
+    behind = text[found.end() : found.end() + 2]
+    goes_on = behind[:1].isalpha() or (behind[:1] == "." and behind[1:].isdigit())
+    is_alone = not (goes_on or _is_part_of_more(before))
+    if is_alone and len(digits) <= 19 and _ISSUERS.match(digits) and _is_checked(digits.encode()):
+        return put(digits)
+    groups = [group.span() for group in _DIGITS.finditer(run)]
+    if _is_part_of_more(before):
+        del groups[0]
+    if groups and goes_on:
+        del groups[-1]
     values = list(map(int, digits))
     sums = [
         [0, *accumulate(_DOUBLED[v] if i % 2 == odd else v for i, v in enumerate(values))]
@@ -267,8 +335,8 @@ KINDS: Final[dict[What, Kind]] = {
         lambda text, put: replaced(_AWS_KEY, text, lambda found: put(found[0]), put),
         _mention(*(prefix.lower().encode() for prefix in _AWS_PREFIXES)),
     ),
-    "email": Kind(lambda text: _DOMAIN.search(text) or "%40" in text, _emails, _may_be_email_in),
-    "card": Kind(_may_have_card, _cards, _may_be_card_in, numbers=True),
+    "email": Kind(_may_have_email, _emails, _may_be_email_in, places_in=_places_of_emails),
+    "card": Kind(_may_have_card, _cards, _may_be_card_in, True, _places_of_cards),
     "ip": Kind(_may_have_address, _addresses, _may_be_address_in),
 }
 """In the order of the search: a token that contains an address is replaced as a whole."""

@@ -46,7 +46,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -69,6 +69,9 @@ _MOST_LOOKED_AT: Final = 10_000
 """Names and values of one entry that are searched closely: 1 to 3 µs each."""
 _FOUND: Final = 5
 """For how many of them one counts in which something is found."""
+_MOST_PLAIN: Final = 1000
+_LONGEST_PLAIN: Final = 100
+"""How many names of fields with nothing to hide are remembered, and how long they may be."""
 _SHORTEST_KEY: Final = 16
 _RANDOM_KEY: Final = secrets.token_bytes(32)
 
@@ -119,6 +122,12 @@ class Stage(component.Stage):
         self._put = _replacement(options)
         self._left = 0
         """Names and values of the current entry that may still be searched closely."""
+        self._closely: Sequence[Kind] = ()
+        """The kinds for which a text is searched in which one of the current entry's is."""
+        self._numbers: Sequence[Kind] = ()
+        """The kinds that a number in the current entry may be."""
+        self._plain: set[str] = set()
+        """Names of fields that have nothing of any kind and are none of the keys."""
         self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
         self._patterns = [_pattern(text, n) for n, text in enumerate(options.patterns)]
         self._all_local = all(map(is_local, options.patterns))
@@ -139,16 +148,22 @@ class Stage(component.Stage):
         return component.Effect(hides=True, spoils={"parse": wrong})
 
     def __call__(self, batch: Batch) -> Batch | None:
+        lines, is_known = batch.lines, False
+        places: Sequence[int] = ()
         if self._message:
-            joined = b"\n".join(batch.lines)
+            joined = b"\n".join(lines)
             own, kinds = self._own_in(joined), _kinds_in(joined, self._kinds)
+            is_known = batch.literal and not self._patterns and is_literal(joined)
             if own or kinds:
-                batch = self._with_lines(batch, own, kinds)
-            elif batch.literal and not self._patterns and not self._paths and is_literal(joined):
-                return batch  # nothing is in the fields that is not in the messages
+                places = range(len(lines)) if own else _places_of(lines, kinds, joined)
+                batch = self._with_lines(batch, places, [*own, *kinds])
         if batch.parsed is None or self._paths == []:
             return batch
-        return self._with_all_fields(batch) if self._paths is None else self._with_fields(batch)
+        if self._paths is not None:
+            return self._with_fields(batch)
+        if is_known:  # nothing is in the fields that is not in the messages
+            return self._with_entries(batch, places, kinds, lines) if places else batch
+        return self._with_all_fields(batch)
 
     # -- the message -----------------------------------------------------------------------
 
@@ -160,14 +175,12 @@ class Stage(component.Stage):
             own = [kind for kind in own if kind.may_have(text)]
         return own
 
-    def _with_lines(self, batch: Batch, own: Sequence[Kind], kinds: Sequence[Kind]) -> Batch:
+    def _with_lines(self, batch: Batch, places: Sequence[int], kinds: Sequence[Kind]) -> Batch:
         lines = list(batch.lines)
-        places: Iterable[int] = range(len(lines)) if own else _places_of(lines, kinds)
-        every = [*own, *kinds]
         changed = False
         for place in places:
             text = unescaped(_text(lines[place]))
-            if (new := self._clean(text, every)) != text:
+            if (new := self._clean(text, kinds)) != text:
                 lines[place], changed = _bytes(new), True
         return batch.replace(lines=lines) if changed else batch
 
@@ -195,12 +208,42 @@ class Stage(component.Stage):
 
     def _with_all_fields(self, batch: Batch) -> Batch:
         parsed, kinds = batch.parsed or [], self._kinds
-        places: Iterable[int] = range(len(parsed))
-        if (written := _json(parsed) if kinds else b"") is not None:
-            kinds = _kinds_in(written, kinds)
-            if not self._patterns:
-                places = _places_of(written.splitlines(), kinds) if kinds else ()
-        new = self._changed(parsed, places, [*self._patterns, *kinds])
+        every = range(len(parsed))
+        written = _json(parsed) if kinds else b""
+        if written is None:
+            return self._with_entries(batch, every, [*self._patterns, *kinds])
+        kinds = _kinds_in(written, kinds)
+        if self._patterns:
+            return self._with_entries(batch, every, [*self._patterns, *kinds])
+        if not kinds:
+            return batch
+        texts = written.splitlines()
+        return self._with_entries(batch, _places_of(texts, kinds, written), kinds, texts)
+
+    def _with_entries(
+        self,
+        batch: Batch,
+        places: Sequence[int],
+        kinds: Sequence[Kind],
+        texts: Sequence[bytes] | None = None,
+    ) -> Batch:
+        """Treats the fields of the entries at `places`. `texts`: JSON in which all of an entry's
+        fields are written, for each entry."""
+        parsed = batch.parsed or []
+        if type(parsed) is Records:
+            entries = Records(parsed.shape, [parsed[place] for place in places]).dictionaries()
+        else:
+            entries = [parsed[place] for place in places]
+        self._closely = kinds
+        new: dict[int, Fields] = {}
+        for place, old in zip(places, entries, strict=True):
+            self._left = _MOST_LOOKED_AT
+            some = kinds
+            if texts is not None and len(kinds) > 1:
+                some = _kinds_in(texts[place], kinds)
+            self._numbers = [kind for kind in some if kind.numbers]
+            if some and (entry := self._object(old, some, _DEEPEST)) != old:
+                new[place] = entry
         if not new:
             return batch
         if type(parsed) is Records and (records := parsed.with_entries(new)) is not None:
@@ -210,22 +253,10 @@ class Stage(component.Stage):
             fields[place] = entry
         return batch.replace(fields=fields)
 
-    def _changed(
-        self, parsed: list[Fields] | Records, places: Iterable[int], kinds: Sequence[Kind]
-    ) -> dict[int, Fields]:
-        """The new fields of those of the entries at `places` that have something to hide."""
-        places = list(places)
-        if type(parsed) is Records:
-            entries = Records(parsed.shape, [parsed[place] for place in places]).dictionaries()
-        else:
-            entries = [parsed[place] for place in places]
-        cleaned = self._values(entries, kinds, [_MOST_LOOKED_AT] * len(entries))
-        each = zip(places, entries, cleaned, strict=True)
-        return {place: new for place, old, new in each if new != old}
-
     def _values(self, values: Sequence[Any], kinds: Sequence[Kind], left: list[int]) -> list[Any]:
         """The new values, one for each entry. `left`: how many more may be searched in each."""
         new = []
+        self._closely, self._numbers = kinds, [kind for kind in kinds if kind.numbers]
         for place, value in enumerate(values):
             self._left = left[place]
             new.append(self._value(value, kinds, _DEEPEST))
@@ -233,31 +264,56 @@ class Stage(component.Stage):
         return new
 
     def _value(self, value: Any, kinds: Sequence[Kind], levels: int) -> Any:
-        """The value without things to hide, never changed in place: inner objects are shared."""
-        if type(value) is str:
-            return self._clean_text(value, kinds)
-        if type(value) is dict:
+        """The value without things to hide, never changed in place: inner objects are shared.
+
+        `kinds`: what the value may have.
+        """
+        type_ = type(value)
+        if type_ is str:
+            if "\\u00" in value:
+                return self._clean_text(value, kinds)
+            for kind in kinds:
+                if kind.may_have(value):
+                    return self._found(value, self._closely)
+            return value
+        if type_ is int or type_ is float:
+            return self._number(value) if self._numbers else value
+        if type_ is dict:
             return self._object(value, kinds, levels) if levels else self._too_deep
-        if type(value) is list:
+        if type_ is list:
             if not levels:
                 return self._too_deep
             return [self._value(one, kinds, levels - 1) for one in value]
-        if type(value) in (int, float):
-            return self._number(value, kinds)
-        return value if value is None or type(value) in (bool, Missing) else self._too_deep
+        return value if value is None or type_ in (bool, Missing) else self._too_deep
 
     def _object(self, fields: Fields, kinds: Sequence[Kind], levels: int) -> Fields:
         new: Fields = {}
         taken: dict[str, int] = {}
+        plain, is_renamed = self._plain, False
         for name, value in fields.items():
-            key = self._clean_text(name, kinds)
-            if key in new:
+            if is_plain := name in plain or self._is_plain(name):
+                key = name
+            else:
+                key = self._clean_text(name, kinds)
+                is_renamed = is_renamed or key != name
+            if is_renamed and key in new:
                 key = _another(key, new, taken)
-            if self._names and self._is_named(name):
+            if not is_plain and self._is_named(name):
                 new[key] = self._hidden(value)
             else:
                 new[key] = self._value(value, kinds, levels - 1)
         return new
+
+    def _is_plain(self, name: str) -> bool:
+        """Whether a name stays as it is, with its value, whatever is searched. It is remembered."""
+        if len(name) > _LONGEST_PLAIN or self._is_named(name) or unescaped(name) != name:
+            return False
+        if any(kind.may_have(name) for kind in (*self._patterns, *self._kinds)):
+            return False
+        if len(self._plain) >= _MOST_PLAIN:
+            self._plain.clear()
+        self._plain.add(name)
+        return True
 
     def _is_named(self, name: str) -> bool:
         """Whether a name is one of the keys, also as `user.password`, as in logfmt."""
@@ -266,7 +322,10 @@ class Stage(component.Stage):
 
     def _clean_text(self, value: str, kinds: Sequence[Kind]) -> str:
         text = unescaped(value)
-        return value if (new := self._found(text, kinds)) == text else new
+        for kind in kinds:
+            if kind.may_have(text):
+                return value if (new := self._found(text, self._closely)) == text else new
+        return value
 
     def _found(self, text: str, kinds: Sequence[Kind]) -> str:
         """As `_clean`, for one of many texts in an entry."""
@@ -292,15 +351,12 @@ class Stage(component.Stage):
         except ValueError:  # CPython's limit on decimal digits
             return self._too_deep
 
-    def _number(self, value: float, kinds: Sequence[Kind]) -> Any:
-        kinds = [kind for kind in kinds if kind.numbers]
-        if not kinds:
-            return value
+    def _number(self, value: float) -> Any:
         try:
             text = str(value)
         except ValueError:  # CPython's limit on decimal digits
             return value
-        new = self._found(text, kinds)
+        new = self._found(text, self._numbers)
         return value if new == text else new
 
 
@@ -361,13 +417,18 @@ def _kinds_in(texts: bytes, kinds: Sequence[Kind]) -> list[Kind]:
     return list(kinds) if len(found) < len(kinds) and is_escaped(texts) else found
 
 
-def _places_of(texts: Sequence[bytes], kinds: Sequence[Kind]) -> list[int]:
+def _places_of(texts: Sequence[bytes], kinds: Sequence[Kind], joined: bytes) -> list[int]:
     """The indexes of the texts that may have one of these kinds."""
-    places = {place for place, text in enumerate(texts) if is_escaped(text)}
+    places: set[int] = set()
+    if is_escaped(joined):
+        places.update([place for place, text in enumerate(texts) if is_escaped(text)])
     for kind in kinds:
         if (may_be_in := kind.may_be_in) is None:
             return list(range(len(texts)))
-        places.update([place for place, text in enumerate(texts) if may_be_in(text)])
+        if kind.places_in is not None:
+            places.update(kind.places_in(texts))
+        else:
+            places.update([place for place, text in enumerate(texts) if may_be_in(text)])
     return sorted(places)
 
 

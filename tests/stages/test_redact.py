@@ -286,10 +286,27 @@ def test_what_is_nested_too_deeply_is_replaced_as_a_whole() -> None:
     assert str(row.fields).count("[redacted]") == 2
 
 
+def test_names_with_nothing_in_them_are_remembered_and_not_too_many() -> None:
+    stage = made(what=["email"], keys=["password"])
+    for number in range(2500):
+        fields = {f"n{number}": "a@b.de", "password": 1, "a@b.de": 2, "x" * 500: 3}
+        (row,) = entries(stage(batch("x", fields=[fields])))
+        assert list(row.fields.items()) == [
+            (f"n{number}", "[redacted]"), ("password", "[redacted]"), ("[redacted]", 2),
+            ("x" * 500, 3),
+        ]  # fmt: skip
+        assert len(stage._plain) <= 1000
+    assert "n2499" in stage._plain
+    assert not {"password", "a@b.de", "x" * 500} & stage._plain
+
+
 def test_names_that_become_the_same_keep_their_values() -> None:
     fields = {"a@b.de": 1, "c@d.de": 2}
     (row,) = entries(redact.Stage(["email"])(batch("x", fields=[fields])))
     assert row.fields == {"[redacted]": 1, "[redacted]_2": 2}
+    fields = {"[redacted]": 0, "a@b.de": 1, "[redacted]_2": 2, "b": 3}
+    (row,) = entries(redact.Stage(["email"])(batch("x", fields=[fields])))
+    assert row.fields == {"[redacted]": 0, "[redacted]_2": 1, "[redacted]_2_2": 2, "b": 3}
 
 
 @pytest.mark.fault(116)

@@ -9,7 +9,8 @@ import re
 import pytest
 
 from pipeline.expression.patterns import compile_linear
-from pipeline.stages._redaction import MOST_PLACES, is_local, own, unescaped
+from pipeline.stages import _redaction_kinds
+from pipeline.stages._redaction import MOST_PLACES, is_local, own, replaced, unescaped
 from pipeline.stages._redaction_keys import ASCII_IN_LOWER_CASE, MOST_TOKENS, named
 from pipeline.stages._redaction_kinds import KINDS, What
 
@@ -179,6 +180,35 @@ def test_what_is_found_in_a_text_is_found_in_the_json_that_holds_it() -> None:
                 assert kind.may_be_in(written.encode()), (what, text)
                 assert kind.may_have(written), (what, text)
                 assert without(what, written) != written, (what, text)
+
+
+def test_the_search_for_addresses_of_mail_leaves_out_nothing_that_the_pattern_matches() -> None:
+    draw = random.Random(8)
+    parts = (*PARTS, "%4", "+", "é@é.ée", "\\n", "bob@example.com", "bob%40example.com")
+    found = 0
+    for _ in range(5000):
+        text = "".join(draw.choices(parts, k=draw.randrange(1, 16)))
+        wanted = replaced(
+            _redaction_kinds._EMAIL,
+            text,
+            lambda match: f"<{match[0].replace('%40', '@').lower()}>",
+            str,
+        )
+        assert without("email", text) == wanted
+        found += wanted != text
+    assert found > 1000
+
+
+def test_the_search_for_cards_leaves_out_no_run_of_digits_that_has_one() -> None:
+    draw = random.Random(9)
+    parts = (*PARTS, "1 1 1 1 1 1 1", "4222222222222", "3782-822463-10005", "17646012001234", "  ")
+    longer = "\n" + "," * _redaction_kinds.MOST_DIGITS
+    found = 0
+    for _ in range(1000):
+        text = "".join(draw.choices(parts, k=draw.randrange(1, 16)))
+        assert without("card", text + longer) == without("card", text) + longer
+        found += without("card", text) != text
+    assert found > 100
 
 
 def test_json_is_read_as_what_it_says() -> None:
