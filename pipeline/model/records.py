@@ -134,16 +134,6 @@ class Records(list[Any]):
             return [MISSING] * len(self)
         return list(map(attrgetter(attribute), self))
 
-    def with_entries(self, entries: Mapping[int, Fields]) -> Records | None:
-        """New records with other fields at these indexes; None if one has a name that is not in the
-        shape."""
-        records, shape = Records(self.shape, self), self.shape
-        for place, fields in entries.items():
-            if not shape.attributes.keys() >= fields.keys():
-                return None
-            records[place] = shape.of(fields)
-        return records
-
     def only(self, names: Iterable[str]) -> list[Fields]:
         """Some of the fields as dictionaries. A field that an entry doesn't have may be in its
         dictionary as `MISSING`."""

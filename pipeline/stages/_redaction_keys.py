@@ -70,8 +70,9 @@ def named(names: Sequence[str]) -> Kind:
 
     def replace(text: str, put: Put) -> str:
         pieces: list[str] = []
-        done = end = places = 0
-        while found := key.search(text, end):
+        done = places = 0
+        end, last = _reach(text, names)
+        while end <= last and (found := key.search(text, end)):
             end = found.end()
             if (places := places + 1) > MOST_PLACES:
                 return "".join([*pieces, text[done:end], put(text[end:])])
@@ -86,6 +87,16 @@ def named(names: Sequence[str]) -> Kind:
         return "".join([*pieces, text[done:]])
 
     return Kind(may_have, replace, may_be_in, places_in=places_in)
+
+
+def _reach(text: str, names: Sequence[str]) -> tuple[int, int]:
+    """The first and the last place where one of the names may begin; -1 as the last for none. The
+    pattern says exactly where, but takes its time at every character before and behind."""
+    if not (text.isascii() and all(map(str.isascii, names))):
+        return 0, len(text)  # `lower` could move something, or other letters be equal
+    small = text.lower()
+    places = [place for name in names if (place := small.find(name)) >= 0]
+    return min(places, default=0), max(map(small.rfind, names))
 
 
 def _value(text: str, start: int) -> tuple[int, int, bool]:

@@ -46,10 +46,12 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
+from msgspec.structs import astuple
 
 from pipeline.expression.paths import Path
 from pipeline.expression.patterns import compile_linear
@@ -57,7 +59,7 @@ from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.component import Secret
 from pipeline.model.errors import ConfigError, at
-from pipeline.model.records import MISSING, Fields, Missing, Records
+from pipeline.model.records import MISSING, Fields, Missing, Records, Shape
 from pipeline.stages._redaction import Kind, is_escaped, is_literal, is_local, own, unescaped
 from pipeline.stages._redaction_keys import named
 from pipeline.stages._redaction_kinds import KINDS, What
@@ -109,6 +111,9 @@ Config = Annotated[
     msgspec.Meta(examples=[["email", "card"], {"what": ["ip"], "with": "sha256"}]),
 ]
 
+_Places = Mapping[int, Sequence[Kind]]
+"""Indexes of entries that may have something, and of which kinds."""
+
 _written: Final = msgspec.json.Encoder().encode_lines
 
 
@@ -126,6 +131,8 @@ class Stage(component.Stage):
         """The kinds for which a text is searched in which one of the current entry's is."""
         self._numbers: Sequence[Kind] = ()
         """The kinds that a number in the current entry may be."""
+        self._shapes: WeakKeyDictionary[Shape, list[bool] | None] = WeakKeyDictionary()
+        """What `_keys_of` has found."""
         self._plain: set[str] = set()
         """Names of fields that have nothing of any kind and are none of the keys."""
         self._too_deep = _REDACTED if options.with_ == _HASH else options.with_
@@ -149,20 +156,24 @@ class Stage(component.Stage):
 
     def __call__(self, batch: Batch) -> Batch | None:
         lines, is_known = batch.lines, False
-        places: Sequence[int] = ()
+        places: _Places = {}
         if self._message:
             joined = b"\n".join(lines)
             own, kinds = self._own_in(joined), _kinds_in(joined, self._kinds)
             is_known = batch.literal and not self._patterns and is_literal(joined)
-            if own or kinds:
-                places = range(len(lines)) if own else _places_of(lines, kinds, joined)
+            if own:
+                every = [*own, *kinds]
+                places = dict.fromkeys(range(len(lines)), every)
+            elif kinds:
+                places = _places_of(lines, kinds, joined)
+            if places:
                 batch = self._with_lines(batch, places, [*own, *kinds])
         if batch.parsed is None or self._paths == []:
             return batch
         if self._paths is not None:
             return self._with_fields(batch)
         if is_known:  # nothing is in the fields that is not in the messages
-            return self._with_entries(batch, places, kinds, lines) if places else batch
+            return self._with_entries(batch, places, kinds) if places else batch
         return self._with_all_fields(batch)
 
     # -- the message -----------------------------------------------------------------------
@@ -175,7 +186,7 @@ class Stage(component.Stage):
             own = [kind for kind in own if kind.may_have(text)]
         return own
 
-    def _with_lines(self, batch: Batch, places: Sequence[int], kinds: Sequence[Kind]) -> Batch:
+    def _with_lines(self, batch: Batch, places: _Places, kinds: Sequence[Kind]) -> Batch:
         lines = list(batch.lines)
         changed = False
         for place in places:
@@ -208,50 +219,75 @@ class Stage(component.Stage):
 
     def _with_all_fields(self, batch: Batch) -> Batch:
         parsed, kinds = batch.parsed or [], self._kinds
-        every = range(len(parsed))
         written = _json(parsed) if kinds else b""
-        if written is None:
-            return self._with_entries(batch, every, [*self._patterns, *kinds])
-        kinds = _kinds_in(written, kinds)
-        if self._patterns:
-            return self._with_entries(batch, every, [*self._patterns, *kinds])
-        if not kinds:
-            return batch
-        texts = written.splitlines()
-        return self._with_entries(batch, _places_of(texts, kinds, written), kinds, texts)
-
-    def _with_entries(
-        self,
-        batch: Batch,
-        places: Sequence[int],
-        kinds: Sequence[Kind],
-        texts: Sequence[bytes] | None = None,
-    ) -> Batch:
-        """Treats the fields of the entries at `places`. `texts`: JSON in which all of an entry's
-        fields are written, for each entry."""
-        parsed = batch.parsed or []
-        if type(parsed) is Records:
-            entries = Records(parsed.shape, [parsed[place] for place in places]).dictionaries()
+        if written is not None:
+            kinds = _kinds_in(written, kinds)
+        if written is None or self._patterns:
+            kinds = [*self._patterns, *kinds]
+            places: _Places = dict.fromkeys(range(len(parsed)), kinds)
+        elif kinds:
+            places = _places_of(written.splitlines(), kinds, written)
         else:
-            entries = [parsed[place] for place in places]
-        self._closely = kinds
-        new: dict[int, Fields] = {}
-        for place, old in zip(places, entries, strict=True):
-            self._left = _MOST_LOOKED_AT
-            some = kinds
-            if texts is not None and len(kinds) > 1:
-                some = _kinds_in(texts[place], kinds)
-            self._numbers = [kind for kind in some if kind.numbers]
-            if some and (entry := self._object(old, some, _DEEPEST)) != old:
-                new[place] = entry
-        if not new:
             return batch
-        if type(parsed) is Records and (records := parsed.with_entries(new)) is not None:
-            return batch.replace(parsed=records)
-        fields = list(batch.fields or ())
+        return self._with_entries(batch, places, kinds)
+
+    def _with_entries(self, batch: Batch, places: _Places, kinds: Sequence[Kind]) -> Batch:
+        """Treats the fields of the entries at `places`."""
+        parsed = batch.parsed or []
+        self._closely = kinds
+        if type(parsed) is not Records:
+            new = self._changed(places, [parsed[place] for place in places])
+            fields = list(parsed)
+        elif (is_key := self._keys_of(parsed.shape)) is not None:
+            return self._with_records(batch, parsed, places, is_key)
+        else:
+            some = Records(parsed.shape, [parsed[place] for place in places])
+            new = self._changed(places, some.dictionaries())
+            fields = parsed.dictionaries() if new else []
         for place, entry in new.items():
             fields[place] = entry
-        return batch.replace(fields=fields)
+        return batch.replace(fields=fields) if new else batch
+
+    def _changed(self, places: _Places, entries: Sequence[Fields]) -> dict[int, Fields]:
+        """The new fields of those of the entries at `places` that have something to hide."""
+        new = {}
+        for (place, kinds), old in zip(places.items(), entries, strict=True):
+            self._begin(kinds)
+            if (entry := self._object(old, kinds, _DEEPEST)) != old:
+                new[place] = entry
+        return new
+
+    def _with_records(
+        self, batch: Batch, parsed: Records, places: _Places, is_key: Sequence[bool]
+    ) -> Batch:
+        """As `_with_entries`, for records whose names stay as they are."""
+        records = Records(parsed.shape, parsed)
+        changed = False
+        for place, kinds in places.items():
+            self._begin(kinds)
+            old = astuple(parsed[place])
+            new = tuple(
+                [
+                    self._hidden(value) if hides else self._value(value, kinds, _DEEPEST - 1)
+                    for value, hides in zip(old, is_key, strict=True)
+                ]
+            )
+            if new != old:
+                records[place], changed = parsed.shape.record(*new), True
+        return batch.replace(parsed=records) if changed else batch
+
+    def _keys_of(self, shape: Shape) -> Sequence[bool] | None:
+        """Which names of the shape are keys whose values are replaced. None if a name is."""
+        if shape not in self._shapes:
+            kinds = [*self._patterns, *self._kinds]
+            stay = all(self._clean(unescaped(name), kinds) == name for name in shape.names)
+            self._shapes[shape] = [self._is_named(name) for name in shape.names] if stay else None
+        return self._shapes[shape]
+
+    def _begin(self, kinds: Sequence[Kind]) -> None:
+        """Goes on to the next entry."""
+        self._left = _MOST_LOOKED_AT
+        self._numbers = [kind for kind in kinds if kind.numbers]
 
     def _values(self, values: Sequence[Any], kinds: Sequence[Kind], left: list[int]) -> list[Any]:
         """The new values, one for each entry. `left`: how many more may be searched in each."""
@@ -417,19 +453,22 @@ def _kinds_in(texts: bytes, kinds: Sequence[Kind]) -> list[Kind]:
     return list(kinds) if len(found) < len(kinds) and is_escaped(texts) else found
 
 
-def _places_of(texts: Sequence[bytes], kinds: Sequence[Kind], joined: bytes) -> list[int]:
+def _places_of(texts: Sequence[bytes], kinds: Sequence[Kind], joined: bytes) -> _Places:
     """The indexes of the texts that may have one of these kinds."""
-    places: set[int] = set()
-    if is_escaped(joined):
-        places.update([place for place, text in enumerate(texts) if is_escaped(text)])
+    places: dict[int, list[Kind]] = {}
     for kind in kinds:
-        if (may_be_in := kind.may_be_in) is None:
-            return list(range(len(texts)))
         if kind.places_in is not None:
-            places.update(kind.places_in(texts))
+            found: Iterable[int] = kind.places_in(texts)
+        elif (may_be_in := kind.may_be_in) is not None:
+            found = [place for place, text in enumerate(texts) if may_be_in(text)]
         else:
-            places.update([place for place, text in enumerate(texts) if may_be_in(text)])
-    return sorted(places)
+            found = range(len(texts))
+        for place in found:
+            places.setdefault(place, []).append(kind)
+    if not is_escaped(joined):
+        return places
+    escaped = [place for place, text in enumerate(texts) if is_escaped(text)]
+    return {**places, **dict.fromkeys(escaped, kinds)}
 
 
 def _json(parsed: list[Fields] | Records) -> bytes | None:

@@ -198,7 +198,8 @@ def test_what_a_stage_has_changed_is_looked_at_again() -> None:
     assert not records.replace(lines=[b"", b""]).literal
     assert not records.replace(fields=[{}, {}]).literal
     assert type(records.parsed) is Records
-    changed = records.parsed.with_entries({0: {"a": CARD}})
+    shape = records.parsed.shape
+    changed = Records(shape, [shape.of({"a": CARD}), records.parsed[1]])
     result = redact.Stage(["card"])(records.replace(parsed=changed))
     assert [row.fields for row in entries(result)] == [{"a": "[redacted]"}, {"a": "c"}]
 
@@ -210,6 +211,13 @@ def test_records_stay_records_if_their_names_stay() -> None:
     assert result is not None
     assert type(result.parsed) is Records
     assert result.parsed[1] is (records.parsed or [])[1]
+    keyed = made(keys=["a", "pw"])(parsed('{"a":"x","b":{"pw":1},"n":1}', '{"b":"a=2"}', '{"n":2}'))
+    assert keyed is not None
+    assert type(keyed.parsed) is Records
+    r = "[redacted]"
+    assert [row.fields for row in entries(keyed)] == [
+        {"a": r, "b": {"pw": r}, "n": 1}, {"b": f"a={r}"}, {"n": 2},
+    ]  # fmt: skip
     renamed = redact.Stage(["email"])(parsed('{"bob@example.com":1}', '{"a":"c"}'))
     assert [row.fields for row in entries(renamed)] == [{"[redacted]": 1}, {"a": "c"}]
 
