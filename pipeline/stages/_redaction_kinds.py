@@ -49,35 +49,21 @@ def _places_of_emails(texts: Sequence[bytes]) -> list[int]:
 
 
 def _emails(text: str, put: Put) -> str:
-    """Searches from the word on in which the next `@` stands: the pattern is slow elsewhere."""
-    pieces: list[str] = []
-    end, places = 0, 0
-    at = percent = -1
-    while places < MOST_PLACES:
-        at = _next(text, "@", at, end)
-        percent = _next(text, "%40", percent, end)
-        first = min(at, percent)
-        if first == len(text):
-            break
-        start = max(end, text.rfind(" ", end, first) + 1, text.rfind('"', end, first) + 1)
-        found = _EMAIL.search(text, start)
-        if found is None:
-            break
-        pieces += [text[end : found.start()], put(found[0].replace("%40", "@").lower())]
-        end, places = found.end(), places + 1
-    if not places:
+    """Searches from the word on in which the first `@` stands, and not behind the last: the pattern
+    is slow everywhere."""
+    ats = [place for sign in ("@", "%40") if (place := text.find(sign)) >= 0]
+    if not ats:
         return text
-    rest = text[end:]
+    first, last = min(ats), max(text.rfind("@"), text.rfind("%40"))
+    start = max(text.rfind(" ", 0, first), text.rfind('"', 0, first)) + 1
+    pieces: list[str] = []
+    done = places = 0
+    while start <= last and places < MOST_PLACES and (found := _EMAIL.search(text, start)):
+        start = found.end()
+        pieces += [text[done : found.start()], put(found[0].replace("%40", "@").lower())]
+        done, places = start, places + 1
+    rest = text[done:]
     return "".join([*pieces, put(rest) if rest and places == MOST_PLACES else rest])
-
-
-def _next(text: str, sign: str, known: int, start: int) -> int:
-    """Where the sign stands next from `start` on; `known` if that is not before. The text's length
-    for nowhere."""
-    if known >= start:
-        return known
-    place = text.find(sign, start)
-    return len(text) if place < 0 else place
 
 
 # ---------------------------------------------------------------------------------- cards
