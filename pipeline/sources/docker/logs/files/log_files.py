@@ -164,7 +164,7 @@ class LogFiles:
     """
 
     def __init__(self) -> None:
-        self._path = Path()
+        self._path = ""
         self._held: deque[LogFile] = deque()
         self._closed = False
 
@@ -200,7 +200,7 @@ class LogFiles:
     @contextmanager
     def opening(self, path: Path) -> Iterator[None]:
         """A context for opening the files of the log at `path`, in a thread."""
-        self._path = path
+        self._path = str(path)
         try:
             yield
         finally:
@@ -224,7 +224,7 @@ class LogFiles:
         """Opens all files, beginning with the oldest. Raises `OSError`, also when there is none."""
         taken = self._open_once_renamed(None)
         if not taken:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
         self._held.extend(reversed(taken))
 
     def open_since(self, since: bytes) -> None:
@@ -287,15 +287,19 @@ class LogFiles:
 
     def _open(self, number: int) -> LogFile | None:
         if not number:
-            return _opened(LogFile, str(self._path))
+            return _opened(LogFile, self._path)
         name = f"{self._path}.{number}"
         return _opened(LogFile, name) or _opened(Compressed, f"{name}.gz")
 
     def _is_newest(self, one: LogFile) -> bool:
         try:
-            return self._path.stat().st_ino == one.inode
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
+        try:
+            return os.fstat(descriptor).st_ino == one.inode
+        finally:
+            os.close(descriptor)
 
     # ------------------------------------------------------------------------ following
 
