@@ -234,9 +234,9 @@ class _Following:
             if data:
                 size += len(data)
                 await self._feed(data)
-                if len(data) < BLOCK and not files.more and self._lost is None:
+                if len(data) < BLOCK and not (self._inotify.hears(self._watch) or self._is_behind):
                     self._blocks += 1
-                    break  # that was the end, and whoever reads on waits for news first
+                    break  # it was read to its end, and will rest again
                 await self._let_sinks_work()
             elif more:
                 files.advance()
@@ -255,6 +255,11 @@ class _Following:
         if self._decoder.completed:
             await self._lines.take_rest(whole=True)
         return size
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether there are newer files, or some that were lost."""
+        return self._files.more or self._lost is not None
 
     async def _let_sinks_work(self) -> None:
         """Lets other tasks run, the sinks above all. A file can wait, and lines that are encoded

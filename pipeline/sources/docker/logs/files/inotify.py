@@ -163,6 +163,12 @@ class Inotify:
 
     # ---------------------------------------------------------------------------- rests
 
+    def hears(self, watch: int) -> bool:
+        """Whether growth of the file with this number is told at once; not of one that rests, or
+        has just rested."""
+        one = self._watched.get(watch)
+        return one is None or one.is_heard
+
     def was_read(self, watch: int, size: int) -> bool:
         """Says that a file was read to its end, and how many bytes that gave; 0 if there was
         nothing to read. It may rest now. Returns whether to read it once more.

@@ -194,7 +194,9 @@ async def test_a_rested_file_that_has_not_grown_is_read_once_more_and_heard_agai
         made_busy(notices, watches)
         assert not notices.was_read(watches[0], 0), "it rests"
         await clock.move(LONGEST_REST)
+        assert not notices.hears(watches[0])
         assert notices.was_read(watches[0], 0)
+        assert notices.hears(watches[0])
         assert not notices.was_read(watches[0], 0)
         logs[0].write()
         await clock.move(0.01)
