@@ -84,10 +84,13 @@ def to_seconds(time: bytes) -> float:
 
 @lru_cache(1024)
 def whole_seconds(time: bytes) -> int:
-    """Seconds since the epoch of a timestamp's first 19 bytes.
+    """Seconds since the epoch of a timestamp's first 19 bytes. Raises `ValueError` for a day or an
+    hour that doesn't exist; from Python 3.14 on `fromisoformat` takes the hour 24 for one.
 
     Results are cached, since most times are of the same few seconds.
     """
+    if time[11:13] == b"24":
+        raise ValueError("there is no hour 24")
     return int(datetime.fromisoformat(time.decode()).replace(tzinfo=UTC).timestamp())
 
 
