@@ -37,8 +37,7 @@ def figures(runs: Sequence[Results]) -> str:
     verdicts = [verdict(goal, runs) for goal in GOALS]
     return (
         f"{table(head, rows)}\n\n"
-        "![CPU seconds and lines per second of dockline and its peers]"
-        "(benchmarks/results/full-peers.png)\n\n"
+        "![dockline and its peers](benchmarks/results/full-peers.png)\n\n"
         f"{'W3: the route above. W4: the same, fifty mixed containers. ' if route else ''}"
         f"CPU seconds per million lines, medians of runs in turns, CPython "
         f"{first['machine']['python']}, {first['machine']['cores']} cores. Of "
@@ -53,13 +52,13 @@ def _of(results: Results, name: str, workload: str) -> list[str]:
     cpu = median(results, name, workload, "cpu")
     ratio = median(results, name, workload, "cpu_ratio")
     if cpu is None:
-        return ["–", "–"]
+        return ["", ""]
     return [f"{cpu / results['lines'] * 1e6:.2f}", "1" if ratio is None else f"{ratio:.2f}"]
 
 
 def _mixed(results: Results, name: str) -> str:
     cpu = results["mixed"].get(name, {}).get("cpu")
-    return "–" if cpu is None else f"{cpu:.1f}"
+    return "" if cpu is None else f"{cpu:.1f}"
 
 
 def _rate(results: Results, name: str, workloads: Sequence[str]) -> str:
