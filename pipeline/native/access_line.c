@@ -3,22 +3,11 @@
    what is odd is left to them. */
 
 #include "access.h"
+#include "characters.h"
 
 #define LONGEST_SIZE 18 /* digits of a size */
 #define MOST_BEHIND 1024 /* bytes behind the format that are looked at */
 #define SECONDS_DIGITS 9
-
-static int
-is_digit(byte each)
-{
-    return each >= '0' && each <= '9';
-}
-
-static int
-is_space(byte each)
-{
-    return each == ' ' || (each >= '\t' && each <= '\r');
-}
 
 static int
 is(const Span *span, const char *text)

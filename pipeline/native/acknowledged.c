@@ -3,7 +3,7 @@
    MSG subject7 1 29␍␊
    {"stream":"DOCKLINE","seq":7}␍␊ */
 
-#include "native.h"
+#include "characters.h"
 
 #define MOST_TOKEN 18
 #define MOST_SIZE 3
@@ -38,12 +38,6 @@ skip_space(Text *text)
     if (text->at < text->end && *text->at == ' ') {
         text->at++;
     }
-}
-
-static int
-is_digit(byte it)
-{
-    return it >= '0' && it <= '9';
 }
 
 /* A number of so many digits at the most, which are at most 18; -1 where there is none. */

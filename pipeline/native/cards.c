@@ -4,17 +4,11 @@
    Such a number has at least 13 digits with single spaces or dashes between them. So every 13th
    byte is looked at, and what is beside it only where that is a digit, a space or a dash. */
 
-#include "native.h"
+#include "characters.h"
 
 #define LEAST 13
 #define MOST 19
 #define MOST_DIGITS (64 << 10) /* a text with more has something replaced, cards or not */
-
-static int
-is_digit(byte each)
-{
-    return each >= '0' && each <= '9';
-}
 
 static int
 is_of_run(byte each)

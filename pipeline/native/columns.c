@@ -1,7 +1,7 @@
 /* What is asked of whole columns: how many bytes they hold, which time is the newest, and whether
    each text is a single line. */
 
-#include "native.h"
+#include "characters.h"
 
 /* Bytes of all items, or -1 where one is no `bytes`. */
 static Py_ssize_t
@@ -56,16 +56,10 @@ dockline_newest(PyObject *Py_UNUSED(module), PyObject *times)
 }
 
 static int
-is_space(char each)
-{
-    return each == ' ' || (each >= '\t' && each <= '\r');
-}
-
-static int
 is_single(const char *text, Py_ssize_t size)
 {
     Py_ssize_t blank = 0;
-    while (blank < size && is_space(text[blank])) {
+    while (blank < size && is_space((byte)text[blank])) {
         blank++;
     }
     return blank < size && memchr(text, '\n', (size_t)size) == NULL;

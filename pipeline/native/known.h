@@ -1,9 +1,9 @@
-/* Words that each mean a level, and what bytes a word has. */
+/* Words that each mean a level. */
 
 #ifndef DOCKLINE_KNOWN_H
 #define DOCKLINE_KNOWN_H
 
-#include "native.h"
+#include "characters.h"
 
 #define LONGEST 16
 #define UNKNOWN 8
@@ -18,36 +18,6 @@ typedef struct {
     const byte *severities, *uses;
     uint32_t firsts[LONGEST + 1];
 } words;
-
-static inline int
-is_digit(byte each)
-{
-    return each >= '0' && each <= '9';
-}
-
-static inline int
-is_capital(byte each)
-{
-    return each >= 'A' && each <= 'Z';
-}
-
-static inline int
-is_letter(byte each)
-{
-    return is_capital(each & 0xdf) && each < 0x80;
-}
-
-static inline int
-is_word(byte each)
-{
-    return is_letter(each) || is_digit(each) || each == '_';
-}
-
-static inline int
-is_space(byte each)
-{
-    return each == ' ' || (each >= '\t' && each <= '\r');
-}
 
 /* Call it when the texts of `known` are set. */
 void dockline_note_words(words *known);

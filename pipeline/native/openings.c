@@ -1,15 +1,9 @@
 /* What the first bytes of each line say about it: 0 for a line that begins with none of some bytes,
    2 for one that begins with a certain text, and 1 for any other. */
 
-#include "native.h"
+#include "characters.h"
 
 #define BYTES 256
-
-static int
-is_space(byte each)
-{
-    return each == ' ' || (each >= '\t' && each <= '\r');
-}
 
 static char
 opening_of(const byte *line, Py_ssize_t size, const byte *table, const byte *text, Py_ssize_t length)
