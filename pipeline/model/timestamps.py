@@ -46,9 +46,17 @@ def split_timestamp(payload: bytes) -> tuple[bytes, bytes]:
     return seconds + b"." + (fraction or b"").ljust(9, b"0") + b"Z", text
 
 
+def from_iso(text: str) -> datetime:
+    """As `datetime.fromisoformat`. Raises `ValueError` also for the hour 24, which Python takes for
+    the next day's first from 3.14 on."""
+    if text[11:13] == "24":
+        raise ValueError("there is no hour 24")
+    return datetime.fromisoformat(text)
+
+
 def _to_utc(seconds: bytes, sign: bytes, hours: int, minutes: int) -> bytes:
     offset = timedelta(hours=hours, minutes=minutes)
-    local = datetime.fromisoformat(seconds.decode())
+    local = from_iso(seconds.decode())
     utc = local - offset if sign == b"+" else local + offset
     return utc.isoformat().encode()
 
@@ -85,13 +93,11 @@ def to_seconds(time: bytes) -> float:
 @lru_cache(1024)
 def whole_seconds(time: bytes) -> int:
     """Seconds since the epoch of a timestamp's first 19 bytes. Raises `ValueError` for a day or an
-    hour that doesn't exist; from Python 3.14 on `fromisoformat` takes the hour 24 for one.
+    hour that doesn't exist.
 
     Results are cached, since most times are of the same few seconds.
     """
-    if time[11:13] == b"24":
-        raise ValueError("there is no hour 24")
-    return int(datetime.fromisoformat(time.decode()).replace(tzinfo=UTC).timestamp())
+    return int(from_iso(time.decode()).replace(tzinfo=UTC).timestamp())
 
 
 def all_seconds(times: Iterable[bytes]) -> list[float]:

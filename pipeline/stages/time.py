@@ -39,6 +39,7 @@ from pipeline.model import component
 from pipeline.model.batch import Batch
 from pipeline.model.errors import ConfigError, at
 from pipeline.model.records import MISSING, Records
+from pipeline.model.timestamps import from_iso
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,12 +237,10 @@ class _Iso:
 
     def _second(self, key: tuple[str, str | None]) -> bytes | None:
         whole, zone = key
-        if whole[11:13] == "24":  # for Python 3.14 the next day's first hour
-            return None
         if zone in ("Z", "z", "UTC", "GMT"):
             zone = "+00:00"
         try:
-            moment = datetime.fromisoformat(f"{whole.upper()}{zone or ''}")
+            moment = from_iso(f"{whole.upper()}{zone or ''}")
         except ValueError:
             return None
         return _in_utc(moment, self._zone)
