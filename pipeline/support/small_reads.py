@@ -18,15 +18,17 @@ them says how long all will rest next. No rest can be longer."""
 class SmallReads:
     """The small reads of many logs, counted together."""
 
-    def __init__(self, rate: float, most_owed: float = LONGEST_OWED) -> None:
-        """`rate` is how many there may be per second; `most_owed` is as `LONGEST_OWED`."""
+    def __init__(self, rate: float, longest: float = LONGEST_REST) -> None:
+        """`rate` is how many there may be per second. `longest`: the longest rest in seconds, where
+        `read` is told no other."""
         self._rate = rate
-        self._most = BURST + most_owed * rate
+        self._longest = longest
+        self._most = BURST + 2 * longest * rate
         self._last = 0.0
         self._over = 0.0
         """Small reads that are not yet allowed for by the rate."""
 
-    def read(self, now: float, longest: float = LONGEST_REST) -> float:
+    def read(self, now: float, longest: float | None = None) -> float:
         """Counts a small read. Returns for how many seconds its log should rest, at most `longest`.
 
         `now` is in seconds, and never goes back.
@@ -34,4 +36,4 @@ class SmallReads:
         over = max(0.0, self._over - (now - self._last) * self._rate) + 1
         self._over = min(over, self._most)
         self._last = now
-        return min(longest, max(0.0, self._over - BURST) / self._rate)
+        return min(longest or self._longest, max(0.0, self._over - BURST) / self._rate)

@@ -77,7 +77,7 @@ class Inotify:
         self._watched: dict[int, _Watched] = {}
         self._resting: dict[int, _Watched] = {}
         self._end_of_rest: asyncio.TimerHandle | None = None
-        self._small_reads = SmallReads(SMALL_READS, most_owed=2 * LONGEST_REST)
+        self._small_reads = SmallReads(SMALL_READS, LONGEST_REST)
         self._last_read: _Watched | None = None
         self._unwatched: set[Told] = set()
         self._descriptor = -1
@@ -199,7 +199,7 @@ class Inotify:
             return 0.0
         if not others and not self._resting:
             return 0.0
-        rest = self._small_reads.read(now, LONGEST_REST)
+        rest = self._small_reads.read(now)
         was_silent = one.is_heard and since > LONGEST_REST
         return 0.0 if was_silent else rest
 
