@@ -142,10 +142,9 @@ def patterns(own: Iterable[str]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     instead of 17.
     """
     extra = [word for word in own if re.fullmatch(r"[a-z][a-z0-9_]*", word)]
-    words = [word for some in WORDS.values() for word in some.split()]
-    long = [word for word in words if len(word) > 2]
+    long = [word for word in _ALL_WORDS if len(word) > 2]
     alone = [word for word in long if word not in _ALONE_NEVER]
-    every, ends = _either(extra + words), _either(extra + long)
+    every, ends = _either(extra + _ALL_WORDS), _either(extra + long)
     begin = (
         r"<(?P<priority>\d{1,3})>"
         r"|([IWEF])\d{4} \d\d:\d\d:\d\d"

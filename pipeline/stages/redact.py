@@ -306,12 +306,7 @@ class Stage(component.Stage):
         """
         type_ = type(value)
         if type_ is str:
-            if "\\u00" in value:
-                return self._clean_text(value, kinds)
-            for kind in kinds:
-                if kind.may_have(value):
-                    return self._found(value, self._closely)
-            return value
+            return self._clean_text(value, kinds)
         if type_ is int or type_ is float:
             return self._number(value) if self._numbers else value
         if type_ is dict:
