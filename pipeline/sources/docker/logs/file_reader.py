@@ -234,9 +234,9 @@ class _Following:
             if data:
                 size += len(data)
                 await self._feed(data)
-                if len(data) < BLOCK and not (self._inotify.hears(self._watch) or self._is_behind):
+                if len(data) < BLOCK and not (self._is_alone or self._is_behind):
                     self._blocks += 1
-                    break  # it was read to its end, and will rest again
+                    break  # it was read to its end: what is written from now on is told
                 await self._let_sinks_work()
             elif more:
                 files.advance()
@@ -255,6 +255,11 @@ class _Following:
         if self._decoder.completed:
             await self._lines.take_rest(whole=True)
         return size
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the file is read again at once, which costs less than waiting for its event."""
+        return self._inotify.is_alone(self._watch)
 
     @property
     def _is_behind(self) -> bool:

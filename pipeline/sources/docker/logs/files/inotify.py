@@ -5,7 +5,7 @@ each. So events are read in bulk, and then not for a moment, which is longer the
 some: by then there are several lines to read in each. The first event after a pause is told at
 once.
 
-Where many files grow a little at a time, a file that was just read rests: its growth is not told
+Where several files grow, one that was just read and had little rests: its growth is not told
 until the rest is over, and makes no event. Files that rest are told together. A file that is
 renamed is told at once, and so is one that was silent for a while.
 
@@ -38,8 +38,8 @@ PER_FILE = 0.0004
 """Seconds of pause for each file that had events. Looking at a file costs a quarter of that."""
 LONGEST = 0.25
 """Longest pause, in seconds, after events were read."""
-SMALL, SMALL_RESTED = 4096, 1 << 16
-"""A read of fewer bytes is small: that of a file, and that of a file which has rested."""
+SMALL = 1 << 16
+"""A read of fewer bytes is small: some hundred lines. What a read costs is little beside them."""
 SMALL_READS = 125
 """Limit of small reads per second, for all files together: ten files rest for 80 ms, fifty for
 400 ms."""
@@ -163,11 +163,10 @@ class Inotify:
 
     # ---------------------------------------------------------------------------- rests
 
-    def hears(self, watch: int) -> bool:
-        """Whether growth of the file with this number is told at once; not of one that rests, or
-        has just rested."""
+    def is_alone(self, watch: int) -> bool:
+        """Whether no other file than the one with this number has grown since it was last read."""
         one = self._watched.get(watch)
-        return one is None or one.is_heard
+        return one is not None and one.is_heard and self._last_read is one and not self._resting
 
     def was_read(self, watch: int, size: int) -> bool:
         """Says that a file was read to its end, and how many bytes that gave; 0 if there was
@@ -195,9 +194,7 @@ class Inotify:
         now = asyncio.get_running_loop().time()
         since, one.read_at = now - one.read_at, now
         others, self._last_read = self._last_read is not one, one
-        if size >= (SMALL if one.is_heard else SMALL_RESTED):
-            return 0.0
-        if not others and not self._resting:
+        if size >= SMALL or not (others or self._resting):
             return 0.0
         rest = self._small_reads.read(now)
         was_silent = one.is_heard and since > LONGEST_REST

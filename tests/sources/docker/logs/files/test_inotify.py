@@ -15,7 +15,6 @@ from pipeline.sources.docker.logs.files.inotify import (
     LONGEST_REST,
     SMALL,
     SMALL_READS,
-    SMALL_RESTED,
     TOGETHER,
     Inotify,
 )
@@ -194,9 +193,7 @@ async def test_a_rested_file_that_has_not_grown_is_read_once_more_and_heard_agai
         made_busy(notices, watches)
         assert not notices.was_read(watches[0], 0), "it rests"
         await clock.move(LONGEST_REST)
-        assert not notices.hears(watches[0])
         assert notices.was_read(watches[0], 0)
-        assert notices.hears(watches[0])
         assert not notices.was_read(watches[0], 0)
         logs[0].write()
         await clock.move(0.01)
@@ -246,6 +243,24 @@ async def test_a_file_that_grows_alone_never_rests(
 
 
 @pytest.mark.usefixtures("unswept")
+async def test_a_file_is_alone_until_another_was_read_or_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch)
+    async with watching(tmp_path / "a", tmp_path / "b") as (notices, logs):
+        one, other = [notices.watch(log.descriptor, log.tell) for log in logs]
+        assert not notices.is_alone(one), "it was not read yet"
+        notices.was_read(one, 100)
+        assert notices.is_alone(one)
+        notices.was_read(other, 100)
+        assert not notices.is_alone(one)
+        assert notices.is_alone(other)
+        made_busy(notices, [one, other])
+        assert not notices.is_alone(one), "it rests"
+        assert not notices.is_alone(other), "it rests"
+
+
+@pytest.mark.usefixtures("unswept")
 async def test_files_that_grow_fast_do_not_rest_and_what_piled_up_in_a_rest_is_not_fast(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,8 +269,8 @@ async def test_files_that_grow_fast_do_not_rest_and_what_piled_up_in_a_rest_is_n
         watches = [notices.watch(log.descriptor, log.tell) for log in logs]
         made_busy(notices, watches)
         await clock.move(1.1 / SMALL_READS)
-        assert not notices.was_read(watches[0], SMALL_RESTED - 1)
-        assert notices.was_read(watches[1], SMALL_RESTED), "it may have grown meanwhile"
+        assert not notices.was_read(watches[0], SMALL - 1)
+        assert notices.was_read(watches[1], SMALL), "it may have grown meanwhile"
         assert not notices.was_read(watches[1], SMALL)
         for log in logs:
             log.told.clear()
