@@ -66,7 +66,7 @@ async def test_killed_while_it_stands_still_it_has_lost_what_its_kernel_had(
     tls = {"tls": TLSConfig(ca=authority.ca)} if scheme == "tls" else {}
     async with sending("syslog", address=f"{scheme}://localhost:{port}", **tls) as sent:
         sent.lines(1000)
-        await until(lambda: len(stored(rsyslog)) == 1000)
+        await until(lambda: sent.delivered == 1000 == len(stored(rsyslog)))
         size = sent.count("delivered_bytes") // 1000
         assert rsyslog.process is not None
         os.kill(rsyslog.process.pid, signal.SIGSTOP)
