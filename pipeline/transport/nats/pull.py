@@ -95,6 +95,8 @@ class Puller:
         """The name that the server has for us; empty until a message has come."""
         self.expires = EXPIRES
         """Seconds that the next pulls wait for messages."""
+        self._inbox = ""
+        """Where messages come in; empty until it is open."""
         self._pulled = -math.inf
         self._waiting: deque[Delivered] = deque()
         self._news = asyncio.Event()
@@ -125,8 +127,8 @@ class Puller:
 
     async def keep_pin(self, age: float) -> None:
         """Tells the server that we are there, if we are pinned and have not pulled for `age`
-        seconds. Raises `Unavailable`."""
-        if self.pin and asyncio.get_running_loop().time() - self._pulled > age:
+        seconds. Not before it is open. Raises `Unavailable`."""
+        if self.pin and self._inbox and asyncio.get_running_loop().time() - self._pulled > age:
             # No message fits in a byte, so this brings nothing.
             await self._ask(1, EXPIRES, 1, f"{self._inbox}.nobody")
 

@@ -141,6 +141,21 @@ async def test_one_that_requests_nothing_keeps_its_pin_by_saying_so(
     assert bool(came) != says_so
 
 
+async def test_a_pin_of_before_is_kept_only_once_it_is_open(jetstream: JetStream) -> None:
+    """A hub that connects anew has its names of before, and its clocks may go off at once."""
+    await _make_stream(jetstream)
+    await ensure(jetstream, WANTED)
+    await _publish(jetstream, b"0", b"1")
+    before = await _puller(jetstream)
+    assert await _pulled(before, 1) == [b"0"]
+    again = Puller(jetstream, "DOCKLINE", "hub-0", lambda _: True, pinned=True)
+    again.pin = before.pin
+    await again.keep_pin(0.0)
+    await again.open()
+    await again.keep_pin(0.0)
+    assert await _pulled(again, 1) == [b"1"]
+
+
 async def test_a_name_that_a_publisher_says_is_not_believed(jetstream: JetStream) -> None:
     await _make_stream(jetstream)
     await ensure(jetstream, WANTED)
