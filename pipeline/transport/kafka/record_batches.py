@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.record.default_records import DefaultRecordBatch  # type: ignore[import-untyped]
-from aiokafka.record.util import decode_varint  # type: ignore[import-untyped]
 
 from pipeline.model.extras import needed
 
@@ -126,21 +125,41 @@ def _check(whole: bytes, count: int) -> None:
     at = _HEADER.size
     try:
         for _ in range(count):
-            length, at = decode_varint(whole, at)
+            length, at = _varint(whole, at)
             end = at + length
-            _, inside = decode_varint(whole, at + 1)
-            _, inside = decode_varint(whole, inside)
+            _, inside = _varint(whole, at + 1)
+            _, inside = _varint(whole, inside)
             for _ in ("key", "value"):
-                size, inside = decode_varint(whole, inside)
+                size, inside = _varint(whole, inside)
                 inside += max(0, size)
-            headers, _ = decode_varint(whole, inside)
+            headers, _ = _varint(whole, inside)
             if headers > MOST_HEADERS:
                 raise ValueError(f"a record has {headers} headers")
             if end <= at:
                 raise ValueError("a record has no length")
             at = end
-    except (IndexError, OverflowError) as error:
+    except IndexError as error:
         raise ValueError("its records are cut short") from error
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of at most 64 bits in ZigZag encoding, and where it ends. Raises `IndexError` where
+    the data end before it does, and `ValueError`.
+
+    aiokafka's own reads wherever it is told to, beyond the data as well, which ends the process.
+
+    https://protobuf.dev/programming-guides/encoding/#signed-ints
+    """
+    byte = data[at]
+    number, shift = byte & 0x7F, 7
+    while byte & 0x80:
+        at += 1
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 70:
+            raise ValueError("a number of more than ten bytes")
+    return number >> 1 ^ -(number & 1), at + 1
 
 
 def decompressed(codec: int, data: bytes, most: int = LARGEST) -> bytes:

@@ -10,6 +10,7 @@ import zlib
 import cramjam
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import encode_varint
 
 from pipeline.transport.kafka import record_batches
 from pipeline.transport.kafka.record_batches import (
@@ -122,6 +123,35 @@ def test_a_record_with_too_many_headers_is_refused() -> None:
     assert len(next(records(one(few))).headers) == MOST_HEADERS
     with pytest.raises(ValueError, match="257 headers"):
         records(one(built(b"x" * SMALL, headers=MOST_HEADERS + 1)))
+
+
+@pytest.mark.fault(35)
+@pytest.mark.parametrize("size", [40, 1 << 20, 1 << 40, (1 << 63) - 1])
+@pytest.mark.parametrize("which", ["record", "key", "value"])
+def test_a_size_that_leads_beyond_the_records_is_refused(which: str, size: int) -> None:
+    """What lies there in memory is read by nobody: it may not even be there."""
+    sizes = {"record": 10, "key": 3, "value": 1} | {which: size}
+    record = b"\0\0\0" + _varint(sizes["key"]) + b"key" + _varint(sizes["value"]) + b"x\0"
+    whole = built(b"x" * SMALL)
+    batch = bytearray(whole[:61]) + _varint(sizes["record"]) + record
+    with pytest.raises(ValueError, match=r"cut short|no sense|ten bytes"):
+        list(records(one(bytes(batch.ljust(len(whole), b"\xff")))))
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    encode_varint(number, found.append)
+    return bytes(found)
+
+
+def test_numbers_of_any_length_are_read_as_they_are_written() -> None:
+    for number in (0, 1, -1, 63, 64, -64, -65, 1 << 31, -(1 << 62), (1 << 63) - 1, -(1 << 63)):
+        data = b"x" + _varint(number)
+        assert record_batches._varint(data, 1) == (number, len(data))
+        with pytest.raises(IndexError):
+            record_batches._varint(data[:-1], 1)
+    with pytest.raises(ValueError, match="more than ten bytes"):
+        record_batches._varint(b"\xff" * 11, 0)
 
 
 def test_old_formats_and_markers_of_transactions() -> None:
