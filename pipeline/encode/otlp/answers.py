@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from pipeline.encode.protobuf import DELIMITED, FIXED64, VARINT
+from pipeline.support.varint import read_varint
 
 _FIXED32 = 5
 _KINDS_OF_PROTOBUF = ("application/x-protobuf", "application/protobuf")
@@ -121,35 +122,31 @@ def _json_status(body: bytes) -> tuple[str, int, list[str]]:
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """The fields of a message of Protocol Buffers, in order: the number of each, and a varint as a
     number or any other value as its bytes. Raises `ValueError` where `data` is no message."""
-    at, end = 0, len(data)
-    while at < end:
-        key, at = _varint(data, at)
-        kind = key & 7
-        if key < 8:
-            raise ValueError("there is no field 0")
-        if kind == VARINT:
-            value, at = _varint(data, at)
-            yield key >> 3, value
-            continue
-        if kind == DELIMITED:
-            size, at = _varint(data, at)
-        elif kind in (FIXED64, _FIXED32):
-            size = 8 if kind == FIXED64 else 4
-        else:
-            raise ValueError(f"there are no fields of kind {kind}")
-        if size > end - at:
-            raise ValueError("a field goes beyond the end")
-        yield key >> 3, data[at : at + size]
-        at += size
+    at = 0
+    while at < len(data):
+        try:
+            number, value, at = _field(data, at)
+        except IndexError:
+            raise ValueError("a number does not end") from None
+        yield number, value
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(data) and shift < 70:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-        shift += 7
-    raise ValueError("a number does not end")
+def _field(data: bytes, at: int) -> tuple[int, int | bytes, int]:
+    """The number and the value of the field that begins at `at`, and where it ends. Raises
+    `IndexError` and `ValueError`."""
+    key, at = read_varint(data, at)
+    number, kind = key >> 3, key & 7
+    if not number:
+        raise ValueError("there is no field 0")
+    if kind == VARINT:
+        return number, *read_varint(data, at)
+    if kind == DELIMITED:
+        size, at = read_varint(data, at)
+    elif kind in (FIXED64, _FIXED32):
+        size = 8 if kind == FIXED64 else 4
+    else:
+        raise ValueError(f"there are no fields of kind {kind}")
+    end = at + size
+    if end > len(data):
+        raise ValueError("a field goes beyond the end")
+    return number, data[at:end], end

@@ -16,6 +16,7 @@ from typing import Any, Final
 from aiokafka.record.default_records import DefaultRecordBatch  # type: ignore[import-untyped]
 
 from pipeline.model.extras import needed
+from pipeline.support.varint import read_varint
 
 LARGEST: Final = 64 << 20
 """Most bytes of a batch's records when they are decompressed."""
@@ -143,23 +144,14 @@ def _check(whole: bytes, count: int) -> None:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of at most 64 bits in ZigZag encoding, and where it ends. Raises `IndexError` where
-    the data end before it does, and `ValueError`.
+    """A number in ZigZag encoding, and where it ends. Raises as `read_varint` does.
 
     aiokafka's own reads wherever it is told to, beyond the data as well, which ends the process.
 
     https://protobuf.dev/programming-guides/encoding/#signed-ints
     """
-    byte = data[at]
-    number, shift = byte & 0x7F, 7
-    while byte & 0x80:
-        at += 1
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if shift > 70:
-            raise ValueError("a number of more than ten bytes")
-    return number >> 1 ^ -(number & 1), at + 1
+    number, end = read_varint(data, at)
+    return number >> 1 ^ -(number & 1), end
 
 
 def decompressed(codec: int, data: bytes, most: int = LARGEST) -> bytes:
