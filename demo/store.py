@@ -7,6 +7,7 @@ import socket
 import threading
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -83,6 +84,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._open: set[socket.socket] = set()
+        self._answering = threading.Lock()
+        self._gone = False
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -92,10 +95,20 @@ class _Server(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
+    def take(self, body: bytes, answer: Callable[[], None]) -> None:
+        """Has the store keep a request and answers it, unless the server has hung up: what is kept
+        is answered, so that nobody sends it again."""
+        with self._answering:
+            if not self._gone:
+                self.store.take(body)
+                answer()
+
     def hang_up(self) -> None:
-        for connection in list(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        with self._answering:
+            self._gone = True
+            for connection in list(self._open):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing: a connection that breaks is what the demo is about."""
@@ -108,7 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.headers.get("Content-Encoding") == "gzip":
             body = zlib.decompress(body, wbits=31)
-        cast(_Server, self.server).store.take(body)
+        cast(_Server, self.server).take(body, self._answer)
+
+    def _answer(self) -> None:
         self.send_response(204)
         self.end_headers()
 

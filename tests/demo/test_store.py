@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,22 @@ def test_it_counts_each_entry_once_and_what_was_sent_again() -> None:
         packed = zlib.compress(line(2), wbits=31)
         assert post(connection, packed, **{"Content-Encoding": "gzip"}) == 204
         assert (store.entries, store.repeated) == (2, 1)
+
+
+def test_what_it_keeps_is_answered_before_it_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(0) as store, connected(store) as connection:
+        take = store.take
+        leaving = threading.Thread(target=store.go_away)
+
+        def slow(body: bytes) -> None:
+            leaving.start()
+            leaving.join(0.5)
+            take(body)
+
+        monkeypatch.setattr(store, "take", slow)
+        assert post(connection, line(1)) == 204
+        leaving.join()
+        assert store.entries == 1
 
 
 def test_while_it_is_away_connections_break_and_new_ones_are_refused() -> None:
