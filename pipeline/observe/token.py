@@ -69,7 +69,7 @@ def read(folder: Path, *, own: bool = False) -> Secret:
 
 def _make(folder: Path) -> Secret:
     """Makes a new token. The file exists completely or not at all."""
-    token, file = secrets.token_urlsafe(32), folder / NAME
+    token, file = _random(), folder / NAME
     beside = file.with_suffix(".new")
     with suppress(FileNotFoundError):
         beside.unlink()
@@ -80,3 +80,10 @@ def _make(folder: Path) -> Secret:
         os.fsync(new.fileno())
     beside.rename(file)
     return Secret(token)
+
+
+def _random() -> str:
+    """Not with a `-` at its beginning: after `--token` that would be taken for an option."""
+    while (token := secrets.token_urlsafe(32)).startswith("-"):
+        pass
+    return token

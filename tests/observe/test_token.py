@@ -29,6 +29,14 @@ def test_it_is_made_once_with_mode_0600_and_is_no_other_after_that(tmp_path: Pat
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
 
+def test_it_is_never_taken_for_an_option_behind_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["-" + "a" * 42, "--" + "a" * 41, "a-" + "a" * 41])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda size: next(drawn))
+    assert token.kept(tmp_path) == "a-" + "a" * 41
+
+
 @pytest.mark.fault(119)
 def test_at_no_moment_can_others_read_it(tmp_path: Path) -> None:
     seen, ended = set(), threading.Event()
