@@ -106,12 +106,18 @@ class NatsServer(Daemon):
 
     def empty(self) -> None:
         """Removes its streams, when nobody is connected any more: what was published on a
-        connection that is closed is taken all the same. Not for use on an event loop."""
+        connection that is closed is taken all the same. Not for use on an event loop.
+
+        Returns when their files are gone as well. A deleted stream's folder is moved aside, and
+        removed later; while it is there, the next stream of its name that is deleted cannot be
+        moved, and comes back with its messages as soon as one of that name is made."""
         eventually("nobody is connected", lambda: not self.look("connz")["num_connections"])
         accounts = self.look("jsz?streams=true").get("account_details") or []
         names = [one["name"] for account in accounts for one in account.get("stream_detail") or []]
         for name in names:
             asyncio.run(delete(self.url, name))
+        folders = "jetstream/*/streams/*"
+        eventually("the files of its streams are gone", lambda: not [*self.store.glob(folders)])
 
     def stream(self, name: str) -> dict[str, Any] | None:
         """Configuration and state of a stream, `{"config": …, "state": …}`; None without one."""
