@@ -121,9 +121,11 @@ async def test_one_that_takes_too_long_is_ended_with_all_of_its_group(
 async def test_one_that_does_not_start_is_ended(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    process = worker("")
+    process._command = [sys.executable, "-c", "import time; time.sleep(60)"]  # never ready
     monkeypatch.setattr(module, "START_SECONDS", 0.001)
     with pytest.raises(DocklineError, match="did not start"):
-        await worker("import time; time.sleep(60)").run(b"")
+        await process.run(b"")
 
 
 async def test_one_that_takes_too_much_memory_says_so() -> None:

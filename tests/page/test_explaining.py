@@ -80,6 +80,7 @@ async def serving(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serving]:
     await serving.server.start()
     yield serving
     await serving.server.close()
+    await until(lambda: not serving.process.busy)  # a loop that ends would cut its end short
 
 
 @pytest.mark.server
