@@ -27,7 +27,6 @@ from pipeline.sources.docker.logs.files.available import (
 )
 from pipeline.sources.docker.logs.files.inotify import Inotify
 from pipeline.sources.docker.logs.files.log_files import (
-    BLOCK,
     MOMENT,
     TRIES,
     Compressed,
@@ -234,9 +233,10 @@ class _Following:
             if data:
                 size += len(data)
                 await self._feed(data)
-                if len(data) < BLOCK and not (self._is_alone or self._is_behind):
+                to_its_end = not files.current.may_have_more(data)
+                if to_its_end and not (self._is_alone or self._is_behind):
                     self._blocks += 1
-                    break  # it was read to its end: what is written from now on is told
+                    break  # what is written from now on is told
                 await self._let_sinks_work()
             elif more:
                 files.advance()

@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.sources.docker.logs.files import inotify
 from pipeline.sources.docker.logs.files.available import Way
+from pipeline.sources.docker.logs.files.log_files import PAGE
 from pipeline.support import small_reads
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
@@ -66,6 +67,32 @@ async def test_a_log_that_rotates_is_followed_without_losing_a_line(
         await following.until(lambda: ended(following, name))
         lines = following.lines(name)
         assert lines[:-1] == [str(number) for number in range(len(lines) - 1)]
+        assert following.gaps(name) == 0
+
+
+@pytest.fixture
+def hesitant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that must not wait never gets beyond a page: on a host that writes much to its disk,
+    it would have to wait for the next one."""
+    read = os.preadv
+
+    def preadv(file: int, buffers: list[bytearray | memoryview], offset: int, flags: int) -> int:
+        known, block = buffers
+        page = PAGE - (offset + len(known)) % PAGE
+        return read(file, [known, memoryview(block)[:page]], offset, flags)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+
+
+@pytest.mark.usefixtures("hesitant")
+async def test_a_read_that_stops_early_is_not_taken_for_the_end_of_the_log(
+    engine: PrivateEngine, start: Start
+) -> None:
+    other, name = start(COUNT), start("sleep 1; seq 1 5000; echo end")
+    async with follow(engine.url, way="file", start="beginning") as following:
+        await following.until_lines(other, 20)  # so that none is read again and again by itself
+        await following.until(lambda: ended(following, name))
+        assert following.lines(name) == [*map(str, range(1, 5001)), "end"]
         assert following.gaps(name) == 0
 
 
