@@ -128,7 +128,9 @@ class SkippedFiles:
             if not stamp:
                 continue
             at = to_seconds(stamp)
-            if at - before > least and stamp > self._opened:
+            # The jump that is being checked is met again. Its lines are older than the stream, but
+            # do not look so where the Engine's clock is ahead of what is known of it.
+            if at - before > least and self._opened < stamp != self._after_jump:
                 self._jump, self._after_jump = at - before, stamp
                 return index
             before = max(before, at)

@@ -181,3 +181,16 @@ def test_after_a_look_that_found_lines_the_next_leap_is_looked_at(
     assert reader.read(last + 1, lag=5.0) == 0
     reader.leaps.resumed(stamp(last + 0.0001))
     assert reader.read(last + 2, lag=5.0) == 0
+
+
+def test_a_leap_is_looked_at_once_though_the_clock_of_the_engine_is_ahead_of_what_we_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was looked at again in each stream that was opened to look at it, without end."""
+    reader = Reader(monkeypatch)
+    last = reader.flood(1001, lag=1.0)
+    assert reader.read(last + 0.6, lag=0.5) == 0
+    reader.leaps.opened(stamp(last), 0.0)
+    assert reader.read(last, last + 0.6, lag=0.5) is None
+    reader.leaps.resumed(stamp(last + 0.6))
+    assert reader.read(last + 2.6, lag=0.5) == 0
