@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -116,7 +117,7 @@ class Engine:
         self.info = info
         if stamp := info.get("SystemTime"):
             theirs = datetime.fromisoformat(str(stamp))
-            self.clock_offset = theirs.timestamp() + latency - datetime.now().timestamp()
+            self.clock_offset = theirs.timestamp() + latency - time.time()
             whole = max(0, int(theirs.timestamp()))
             self.answered = whole * 10**9 + theirs.microsecond * 1000
 
