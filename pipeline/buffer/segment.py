@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.buffer import record
 from pipeline.buffer.record import HEADER, Header
+from pipeline.support.folders import sync_folder
 
 _NAME = re.compile(r"(\d{20})-([0-9a-f]{8})\.segment")
 ASIDE = ".aside"
@@ -171,12 +172,3 @@ class Segment:
         """
         self.close()
         return self.path.rename(self.path.with_name(self.path.name + ASIDE))
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the folder's list of files safe, with fsync. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

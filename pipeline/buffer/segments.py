@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.buffer.cursor import BLOCK
 from pipeline.buffer.record import HEADER
 from pipeline.buffer.segment import ASIDE, Segment
+from pipeline.support.folders import make_folder
 from pipeline.support.plural import plural
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Segments:
 
     def create(self, base: int) -> Segment:
         """Makes a new active segment. `base`: number of its first entry. Raises `OSError`."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.folder, 0o700)
         self.active = Segment.create(self.folder, base)
         self._all.append(self.active)
         return self.active

@@ -28,10 +28,11 @@ from pipeline.buffer.columns import ColumnCodec, Origin
 from pipeline.buffer.cursor import Range, SpoolCursor
 from pipeline.buffer.reader import Chunk, SpoolReader
 from pipeline.buffer.record import HEADER, Header
-from pipeline.buffer.segment import ASIDE, Segment, sync_folder
+from pipeline.buffer.segment import ASIDE, Segment
 from pipeline.buffer.segments import Segments
 from pipeline.model.batch import Batch
 from pipeline.model.errors import DocklineError
+from pipeline.support.folders import make_folder, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,7 @@ class Spool:
         if self.is_open:
             return
         for folder in (self.folder.parent, self.folder):  # the mode is that of the last one made
-            if not folder.exists():
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder, 0o700)
         lock = os.open(self.folder / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

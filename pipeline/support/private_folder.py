@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.support.folders import make_folder
+
 FOLDER, FILE = 0o700, 0o600
 TOKEN = "token"
 """Name of the file with the HTTP endpoint's token."""
@@ -36,7 +38,7 @@ def make_private(folder: Path) -> None:
     changed is logged, in one message for all. Raises `OSError` if the folder doesn't exist and
     cannot be created. Blocks.
     """
-    folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+    make_folder(folder, FOLDER)
     names = [path.name for path in folder.iterdir()]
     others = sorted(
         name for name in names if not _OWN.fullmatch(name) and name not in _VOLUME_DEFAULTS

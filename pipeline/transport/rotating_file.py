@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.support.folders import make_folder, sync_folder
+
 _FILE = {
     errno.ENOSPC: "cannot be written: the disk is full; free some space",
     errno.EDQUOT: "cannot be written: the quota of this user is used up",
@@ -63,7 +65,10 @@ class RotatingFile:
     def open(self) -> None:
         """Opens or makes the file, and ends a line that a crash has cut short."""
         self.close()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._sync_files:
+            make_folder(self._path.parent)
+        else:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(self._path.stat().st_mode):
                 raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE))
@@ -153,10 +158,5 @@ class RotatingFile:
 
     def _sync_folder(self) -> None:
         """Makes names in the folder as durable as the files."""
-        if not self._sync_files:
-            return
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if self._sync_files:
+            sync_folder(self._path.parent)

@@ -147,8 +147,11 @@ def test_what_was_written_of_a_payload_that_failed_is_taken_back(
     ("options", "expected"),
     [
         ({"sync_writes": False, "sync_files": False}, []),
-        ({"sync_writes": False}, ["folder", "file", "folder", "file"]),
-        ({"sync_writes": True}, ["folder", "data", "data", "file", "folder", "data", "file"]),
+        ({"sync_writes": False}, ["folder", "folder", "file", "folder", "file"]),
+        (
+            {"sync_writes": True},
+            ["folder", "folder", "data", "data", "file", "folder", "data", "file"],
+        ),
     ],
 )
 def test_what_is_forced_to_the_disk_and_when(
