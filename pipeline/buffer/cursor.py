@@ -9,6 +9,7 @@ at all. A cursor that is behind repeats entries, and never loses any.
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,9 @@ Range = tuple[int, int]
 
 BLOCK = 512
 """Bytes of the file."""
+
+_SYNC = 1.0
+"""Seconds of deliveries that a crash of the host may repeat, as without a spool."""
 
 _MOST = 8
 """Ranges that are stored. There is rarely more than one."""
@@ -39,6 +43,8 @@ class SpoolCursor:
         """Entries below this number are delivered."""
         self.given_up: tuple[Range, ...] = ()
         """Entries that the policy dropped behind others that wait. They are counted already."""
+        self._synced = 0.0
+        """When the file was forced to the disk, by `time.monotonic`."""
 
     def load(self) -> bool:
         """Reads the file. False when there is none, or it is damaged. Raises `OSError`."""
@@ -57,18 +63,21 @@ class SpoolCursor:
         return True
 
     def store(self, *, sync: bool = False) -> None:
-        """Writes the file. Without `sync` it survives a crash of the process, but not of the host.
+        """Writes the file, so that it survives a crash of the process. One of the host it survives
+        with `sync`, and otherwise if the last time is a second ago.
 
         Raises `OSError`.
         """
         content = _Content(self.settled, list(self.given_up[-_MOST:]))
         text = msgspec.json.encode(content)
         block = b"%s %08x" % (text, zlib.crc32(text))
+        now = time.monotonic()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(descriptor, block.ljust(BLOCK - 1) + b"\n", 0)
-            if sync:
+            if sync or now - self._synced >= _SYNC:
                 os.fdatasync(descriptor)
+                self._synced = now
         finally:
             os.close(descriptor)
 

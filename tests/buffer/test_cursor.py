@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,19 @@ def test_only_what_was_not_given_up_counts_as_missing(one: int, two: int) -> Non
     cursor.give_up(30, 40)
     gone = {*range(10, 20), *range(30, 40)}
     assert cursor.missing(first, last) == len(set(range(first, last)) - gone)
+
+
+def test_a_crash_of_the_host_repeats_a_second_of_what_was_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While entries came as fast as they left, a spool was never empty, and its cursor was left to
+    the kernel, which writes within half a minute."""
+    now, synced = 1000.0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(os, "fdatasync", lambda _: synced.append(now))
+    cursor = SpoolCursor(tmp_path)
+    for number in range(31):
+        now = 1000.0 + number / 10
+        cursor.settle(number)
+        cursor.store()
+    assert synced == [1000.0, 1001.0, 1002.0, 1003.0]
