@@ -38,6 +38,8 @@ class Cursor:
         time."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
+        self._begun = b""
+        """Newest time of a line that is still open, of those that came without a complete one."""
         self._completed = 0
         self._place: FilePlace | None = None
         """Place in the files of the lines seen last."""
@@ -45,7 +47,7 @@ class Cursor:
     @property
     def newest(self) -> bytes:
         """The newest time seen, as in `Batch.times`; empty when there is none."""
-        return self._anchor[0]
+        return max(self._anchor[0], self._begun)
 
     def gap(self) -> None:
         """Skips a number, to show that lines are missing before the next ones."""
@@ -57,6 +59,7 @@ class Cursor:
         """
         self._completed, self._place = decoded.completed, decoded.place
         if not decoded.lines:
+            self._begun = max([self._begun, *(partial.time for partial in decoded.open)])
             return
         first = decoded.completed - len(decoded.lines)
         partials = decoded.open

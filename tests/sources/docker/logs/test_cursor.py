@@ -263,3 +263,12 @@ def test_where_nothing_was_consumed_the_line_that_came_first_tells_whether_it_is
     again = columns_of(*[b"1", b"2", b"3"][gone:], start=gone)
     assert replay.filter(again).lines == again.lines
     assert (replay.done, replay.gap) == (True, bool(gone))
+
+
+def test_a_piece_of_a_line_that_comes_alone_is_the_newest_that_was_seen() -> None:
+    """It was not, so the stream of a container that let half a minute pass in the middle of a long
+    line was taken for one that gives no more lines, and opened again every ten seconds."""
+    decoder, cursor = FrameDecoder(1 << 20), Cursor(Position())
+    cursor.see(decoder.feed(encode([(stamp(1), 1, b"whole\n")])))
+    cursor.see(decoder.feed(encode([(stamp(2), 1, b"x" * 16_384)])))
+    assert cursor.newest == stamp(2)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sources.docker.logs import silent_streams as module
+from pipeline.sources.docker.logs.last_line import first_time
 from pipeline.testing.fake_engine import FakeEngine, Fault, frame, head
 from pipeline.testing.following import Following, follow
 from pipeline.testing.private_engine import PrivateEngine
@@ -125,6 +126,33 @@ async def test_an_idle_log_is_asked_ever_more_seldom_and_never_opened_anew(
         assert times[3] - began > 2.9  # after 0.2, 0.6, 1.4 and 3 s at the earliest
         assert following.errors("silent") == 0
         assert all(asked)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_container_that_waits_in_the_middle_of_a_long_line_is_not_silent(
+    engine: PrivateEngine, start: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes | None] = []
+
+    def counting(*arguments: object) -> object:
+        ask = first_time(*arguments)  # type: ignore[arg-type]
+
+        async def first(lines: int) -> bytes | None:
+            asked.append(await ask(lines))
+            return asked[-1]
+
+        return first
+
+    monkeypatch.setattr(module, "first_time", counting)
+    async with follow(engine.url) as following:
+        await following.connected()
+        name = start(
+            "echo first; sleep 0.5; head -c 20000 /dev/zero | tr '\\0' x; sleep 4; echo; sleep 60"
+        )
+        await following.until_lines(name, 2)
+        assert following.lines(name) == ["first", "x" * 20_000]
+        assert asked and all(asked)
+        assert following.errors("silent") == 0
 
 
 @pytest.mark.usefixtures("quick")
