@@ -363,6 +363,8 @@ class Agent:
                 self.outputs.start(tasks)
                 self.runners.start(tasks)
                 beside = [tasks.create_task(self._router.flusher.run(), name="held entries")]
+                if self.engine is not None:
+                    beside.append(tasks.create_task(self._save(), name="checkpoint"))
                 if self._page is not None:
                     beside.append(tasks.create_task(self._page.run(), name="page"))
                 await self._read_until(stop, reloader)
@@ -396,7 +398,6 @@ class Agent:
             reading = []
             if self.engine is not None:
                 reading.append(tasks.create_task(self.source.run(), name="docker"))
-                reading.append(tasks.create_task(self._save(), name="checkpoint"))
             if reloader is not None:
                 if self._endpoints is not None:
                     self._endpoints.reloading.reloader = reloader

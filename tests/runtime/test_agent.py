@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.config.file import parse
+from pipeline.runtime import agent as module
 from pipeline.runtime.agent import Agent
 from pipeline.sources.docker.source import FollowOptions
 from pipeline.sources.docker.stats import REQUESTS
@@ -146,6 +148,28 @@ async def test_only_the_sinks_that_could_not_deliver_in_time_are_told_of(
         assert [message.partition(" could")[0] for message in told] == ["sink dead: 1 entry"]
 
 
+async def test_what_is_delivered_while_the_agent_stops_is_noted_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was noted at the end only: if the host crashed before, all of it came again."""
+    monkeypatch.setattr(module, "SAVE_EVERY", 0.02)
+    saves, save = [], Checkpoint.save
+
+    async def noted(checkpoint: Checkpoint) -> None:
+        saves.append("stopping: delivering what has been read" in caplog.messages)
+        await save(checkpoint)
+
+    monkeypatch.setattr(Checkpoint, "save", noted)
+    async with FakeEngine(tmp_path / "docker.sock") as fake:
+        fake.answer(f"/containers/{ONE}/logs", [head(), frame(b"one\n"), Fault.STALL])
+        fake.containers[ONE] = {"name": "web"}
+        with caplog.at_level(logging.INFO):
+            async with running(fake, tmp_path, ONE_DEAD, clean=False) as one:
+                fake.emit("start", ONE, name="web")
+                await one.until(lambda: one.entries)
+    assert saves.count(True) > 2
+
+
 STAYS = """
 [sinks.out]
 type = "file"
@@ -205,7 +229,9 @@ def test_an_agent_without_the_page_imports_none_of_it(tmp_path: Path) -> None:
     text = f'[state]\ndirectory = "{tmp_path}"\n[http]\npage = false\n'
     script = f"""
 import sys
+from pipeline.accounting.checkpoint import Checkpoint
 from pipeline.config.file import parse
+from pipeline.runtime import agent as module
 from pipeline.runtime.agent import Agent
 Agent(parse({text!r}, {{}}))
 print([name for name in sys.modules if name.startswith(("pipeline.page", "pipeline.explain"))])
