@@ -329,13 +329,14 @@ class ContainerLanes:
 
     def _offering(self, waiting: list[tuple[TakesBatches, Envelope]]) -> Put:
         """A `Put` that offers to the sinks' buffers, and adds what has to wait for room to
-        `waiting`."""
+        `waiting`, with all that comes after it for the same sink."""
 
         def put(output: TakesBatches, envelope: Envelope) -> None:
             if self._tap.tappers:
                 self._tap.passed(envelope.batch, output.name)
             try:
-                if not output.offer(envelope):
+                behind = any(output is one for one, _ in waiting) if waiting else False
+                if behind or not output.offer(envelope):
                     waiting.append((output, envelope))
             except MemoryError:
                 self._note_shortage(output)

@@ -883,6 +883,26 @@ async def test_nothing_is_joined_across_what_a_sink_is_known_to_have(
     assert (account.known, account.routed, balance(ledger)) == (1, 2, (5, 2, 1, 2))
 
 
+async def test_a_small_batch_does_not_overtake_one_that_found_no_room_before_it(
+    metrics: Metrics, ledger: Ledger
+) -> None:
+    """A batch that is cut where a sink ended is put in parts: the last one went first if it alone
+    fitted."""
+
+    class Narrow(Kept):
+        def offer(self, envelope: Envelope) -> bool:
+            return len(envelope) < 2 and super().offer(envelope)
+
+    ahead, behind = Kept(name="ahead"), Narrow(name="behind")
+    offsets = Offsets({"r": {"ahead": 12}})
+    stages = (("join", join.Stage("indent")),)
+    behind.roomy.set()
+    lanes = bound(metrics, route(ahead, behind, stages=stages), ledger=ledger, offsets=offsets)
+    await lanes.distribute(batch("a", "b", "c", "d", "e", start=10))
+    lanes.flush(math.inf)
+    assert behind.lines == [b"a", b"b", b"c", b"d", b"e"]
+
+
 async def test_a_bug_in_what_lets_go_is_counted_and_keeps_nothing_else_from_going(
     metrics: Metrics, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
