@@ -135,6 +135,7 @@ class Spool:
                 f"{self.folder} is in use by another dockline: give each its own [state] directory"
             ) from None
         except BaseException:
+            self._segments.close()
             os.close(lock)
             raise
         self._lock = lock

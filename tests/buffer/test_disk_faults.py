@@ -21,6 +21,7 @@ from pipeline.buffer.columns import ColumnCodec
 from pipeline.buffer.segment import Segment
 from tests.buffer.spooled import Made, Policy, running, until
 from tests.buffer.spools import numbered, opened, read, reopened, segments, used, write
+from tests.suite.open_files import open_files
 
 ONE = numbered(0, size=1000).size
 
@@ -315,6 +316,20 @@ async def test_what_is_delivered_while_the_cursor_cannot_be_written_is_not_repea
         delivered = len(made.released)
     left = await asyncio.to_thread(reopened, tmp_path)
     assert left == (list(range(delivered, 200)), 0)
+
+
+def test_a_spool_that_cannot_be_opened_keeps_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again every few seconds: each time left the files open that it had found."""
+    with opened(tmp_path) as spool:
+        spool.append([numbered(0)], 0)
+    failing = Failing(monkeypatch, "pwrite", errno.ENOSPC)
+    with pytest.raises(OSError, match="No space"), opened(tmp_path):
+        pass
+    assert open_files(tmp_path) == []
+    failing.on = False
+    assert reopened(tmp_path) == ([0], 0)
 
 
 def test_a_segment_that_cannot_be_removed_is_removed_later(
