@@ -27,7 +27,7 @@ BENCH            ?= $(sort $(wildcard benchmarks/bench_*.py))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo dist test test-all lint compiled pytest chaos hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
+.PHONY: help demo dist test test-all lint compiled pytest chaos simulate hostile fleet upgrade mutants pauses screenshots bench bench-quick bench-curves bench-sinks bench-check bench-loops venv lock \
         image packages docs clean
 
 help: ## list the targets
@@ -80,6 +80,9 @@ chaos: $(VENV)/.dev ## the whole agent while everything around it is killed; SEE
 hostile: $(VENV)/.dev ## the whole agent under attack from all sides at once; MINUTES=60 SEED=1
 	@scripts/debian-packages $(ENGINE_PACKAGES)
 	@$(BIN)/python -m tests.hostile --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
+
+simulate: $(VENV)/.dev ## the whole agent in simulated worlds, one for each seed: SEEDS=100000 by night; FIRST=1
+	$(BIN)/python -m tests.simulation --first $(or $(FIRST),1) --seeds $(or $(SEEDS),1000)
 
 fleet: packages $(VENV)/.dev ## four hosts, a queue, hubs and a store, killed and added meanwhile; QUEUE=nats|kafka SERVERS=1|3 LINES=2000000
 	@$(BIN)/python -m tests.fleet --queue $(or $(QUEUE),nats) --servers $(or $(SERVERS),1) --lines $(or $(LINES),2000000)

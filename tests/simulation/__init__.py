@@ -1,0 +1,1 @@
+"""The agent whole, in a simulated world: see docs/explain/simulation.md."""

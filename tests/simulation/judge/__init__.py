@@ -1,0 +1,1 @@
+"""What a run has to have come to: docs/reference/delivery.md as code."""
