@@ -45,7 +45,7 @@ NAVIGATION = {
     ],
     "Explanations": [
         *("explain/architecture", "explain/engine", "explain/reliability"),
-        *("explain/performance", "explain/comparison", "decisions/README"),
+        *("explain/simulation", "explain/performance", "explain/comparison", "decisions/README"),
     ],
     "Contributing": [
         *("contribute/adding-a-sink", "contribute/adding-a-stage", "contribute/adding-a-source"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course
 from tests.simulation.judge.arrivals import Arrivals
+from tests.simulation.judge.gaps import alarms
 from tests.simulation.judge.late import late
 from tests.simulation.judge.loss import broken, lost
 from tests.simulation.judge.numbers import numbered_twice
@@ -21,6 +22,7 @@ def judged(course: Course) -> list[Wrong]:
 
 def _judged(course: Course) -> Iterator[Wrong]:
     troubles = Troubles(course)
+    yield from alarms(course, troubles)
     for sink in course.plan.setup.sinks:
         store = course.stores[sink.name]
         yield from broken(course, store)
