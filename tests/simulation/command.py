@@ -22,9 +22,6 @@ from tests.simulation.plan import END, Plan, made
 from tests.simulation.run import Run, play
 from tests.simulation.shrink import shrunk
 
-MOST_SHOWN = 5
-"""Failed seeds of which plan and timeline are printed; of others, what is wrong."""
-
 
 def main() -> int:
     """Returns the exit status: 1 if anything is wrong."""

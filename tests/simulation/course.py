@@ -160,7 +160,7 @@ class Course:
                 process.kill_at = 0
         for store in self.stores.values():
             weather = self.system.network.weather(store.where)
-            weather.stalled = weather.refused = weather.unreachable = False
+            weather.stalled = weather.refused = False
             store.late, store.status, store.mute, store.forgets = 0.0, 200, False, 0.0
             store.flaky = 0.0
         if self.nats is not None:
@@ -513,6 +513,3 @@ def line(name: str, number: int, size: int) -> bytes:
     """A line that says which it is, and whether it is whole."""
     begin = number * 7919 % 1000
     return b"<%b %d %d>%b.\n" % (name.encode(), number, size, PADDING[begin : begin + size])
-
-
-__all__ = ["Course", "Random", "Written", "line"]

@@ -13,7 +13,7 @@ from tests.simulation.plan import Step
 from tests.simulation.world.world import SECOND
 
 _ENGINE = {
-    "cut_logs", "silence_logs", "cut_events", "engine_down", "lose_events", "late_events",
+    "cut_logs", "cut_events", "engine_down", "lose_events", "late_events",
     "slow_engine", "wrong_engine", "clock", "engine_clock",
 }  # fmt: skip
 _DISK = {"disk_full", "disk_fails", "disk_stalls"}

@@ -331,11 +331,6 @@ class SimulatedEngine:
                     end = follow.peer.end
                     end.abort() if self._chance.random() < 0.5 else end.close()
 
-    def silence_logs(self) -> None:
-        """Some streams of logs say no more, with no sign of it."""
-        for one in self.containers.values():
-            one.followers[:] = [f for f in one.followers if self._chance.random() < 0.5]
-
     # -------------------------------------------------------------------------------- events
 
     def _emit(self, action: str, one: Container, **attributes: str) -> None:

@@ -647,6 +647,3 @@ def covers(takes: str, subject: str) -> bool:
         if place >= len(ours) or token not in ("*", ours[place]):
             return False
     return len(ours) == len(theirs)
-
-
-__all__ = ["SECOND", "NatsServer"]

@@ -14,7 +14,7 @@ from random import Random
 from typing import Protocol
 
 from tests.simulation.world.process import error
-from tests.simulation.world.world import MICROSECOND, SECOND, World
+from tests.simulation.world.world import World
 
 Where = tuple[str, int] | str
 """An IP address and a port, or the path of a unix socket."""
@@ -40,7 +40,7 @@ class Listener(Protocol):
 class Weather:
     """How the network between a host and one address is at the moment."""
 
-    __slots__ = ("cut", "latency", "refused", "stalled", "unreachable")
+    __slots__ = ("latency", "refused", "stalled")
 
     def __init__(self) -> None:
         self.latency = 0.000_2
@@ -49,9 +49,6 @@ class Weather:
         """Bytes do not arrive any more, nor does anybody hear why."""
         self.refused = False
         """Nobody listens."""
-        self.unreachable = False
-        self.cut: int | None = None
-        """The next connection is reset after so many bytes of what the world sends."""
 
 
 class End:
@@ -63,15 +60,12 @@ class End:
         "_queue",
         "capacity",
         "closed",
-        "cut_after",
         "eof",
         "finished",
         "inbox",
         "notify",
         "other",
         "outstanding",
-        "path",
-        "paused",
         "peer",
         "reset",
         "weather",
@@ -101,9 +95,6 @@ class End:
         self.finished = False
         """Nothing more is sent here."""
         self.closed = False
-        self.paused = False
-        """The world does not read here at the moment."""
-        self.cut_after: int | None = None
         self.notify: Callable[[], object] | None = None
         """Called when something has changed for whoever waits here."""
         self._queue: deque[bytes] = deque()
@@ -121,15 +112,9 @@ class End:
         """Sends bytes, however many."""
         if self.closed or self.finished or not data:
             return
-        if self.cut_after is not None:
-            data = data[: self.cut_after]
-            self.cut_after -= len(data)
-        if data:
-            self.outstanding += len(data)
-            self._queue.append(data)
-            self._deliver_later()
-        if self.cut_after == 0:
-            self.abort()
+        self.outstanding += len(data)
+        self._queue.append(data)
+        self._deliver_later()
 
     def finish(self) -> None:
         """Says that nothing more is sent."""
@@ -141,7 +126,7 @@ class End:
         """Closes this end: in good order, if all that has come was read."""
         if self.closed:
             return
-        if self.inbox or self.paused:
+        if self.inbox:
             self.abort()
             return
         self.finish()
@@ -188,8 +173,6 @@ class End:
                 self.was_reset()  # what arrives at an end that is closed is answered with a reset
             return
         room = other.capacity - len(other.inbox)
-        if other.paused:
-            room = 0
         if self._queue and room <= 0:
             return  # `other.read` goes on
         piece = (
@@ -236,15 +219,6 @@ class End:
         if was_full or self.other._queue:
             self.other._deliver_later()
         return data
-
-    def pause(self) -> None:
-        """The world stops reading."""
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-        if self.other._queue or self.other.finished:
-            self.other._deliver_later()
 
     def _changed(self, *, ended: bool = False, reset: bool = False) -> None:
         if self.peer is not None:
@@ -295,9 +269,6 @@ class Network:
     def _connect(
         self, where: Where, weather: Weather, connected: Callable[[End | None, int], object]
     ) -> None:
-        if weather.unreachable:
-            connected(None, errno.EHOSTUNREACH)
-            return
         listener = self.listeners.get(where)
         if listener is None or weather.refused:
             missing = isinstance(where, str) and listener is None
@@ -307,7 +278,6 @@ class Network:
         far = End(self._world, self._chance, weather)
         near.other, far.other = far, near
         near.where, far.where = where, ("10.0.0.254", self.port())
-        far.cut_after, weather.cut = weather.cut, None
         if not listener.accept(far):
             connected(None, errno.ECONNREFUSED)
             return
@@ -328,16 +298,3 @@ def pair(world: World) -> tuple[End, End]:
     one, two = End(world, chance, weather), End(world, chance, weather)
     one.other, two.other = two, one
     return one, two
-
-
-__all__ = [
-    "MICROSECOND",
-    "SECOND",
-    "End",
-    "Listener",
-    "Network",
-    "Peer",
-    "Weather",
-    "Where",
-    "pair",
-]

@@ -7,7 +7,6 @@ takes time, and then others act. A process is killed by never letting its strand
 from __future__ import annotations
 
 import asyncio
-import errno
 import sys
 import warnings
 from asyncio import events
@@ -274,6 +273,3 @@ def error(number: int, path: str = "") -> OSError:
     return (
         OSError(number, os.strerror(number), path) if path else OSError(number, os.strerror(number))
     )
-
-
-WOULD_BLOCK = errno.EAGAIN

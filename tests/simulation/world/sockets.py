@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -529,6 +529,3 @@ class Sockets:
         type = type or socket.SOCK_STREAM
         protocol = socket.IPPROTO_UDP if type == socket.SOCK_DGRAM else socket.IPPROTO_TCP
         return [(socket.AF_INET, type, protocol, "", (address, int(port or 0)))]
-
-
-Wake = Callable[[], object]

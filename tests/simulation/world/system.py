@@ -20,7 +20,6 @@ import queue
 import random
 import select
 import selectors
-import signal
 import socket
 import struct
 import termios
@@ -484,6 +483,3 @@ def install() -> None:
         Present.installed = True
         for part in (_files, _time, _sockets, _threads, _loops, _chance):
             part()
-
-
-__all__ = ["ROOT", "System", "enter", "install", "number", "signal"]
