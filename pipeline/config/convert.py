@@ -7,10 +7,7 @@ the tables key by key, and its messages use TOML's words and the user's keys.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from functools import cache
 from typing import Any, get_args, get_origin
-
-from msgspec import structs
 
 from pipeline.config import components, scalars
 from pipeline.config.hints.other_tools import of_key
@@ -23,6 +20,7 @@ from pipeline.config.wording import (
     arms,
     can_be_off,
     expected,
+    fields_of,
     is_secret,
     is_struct,
     kind,
@@ -36,9 +34,6 @@ from pipeline.config.wording import (
 )
 from pipeline.model.component import Python, SecretURL, SinkConfig, SourceConfig, StageContext
 from pipeline.model.errors import DocklineError
-
-_fields = cache(structs.fields)
-"""Evaluates the annotations of a class, which takes longer than all else here."""
 
 
 class Converter:
@@ -120,7 +115,7 @@ class Converter:
         `examples` has values to suggest for required keys that are missing. Returns `INVALID`, with
         the errors in the report, if anything in the table is wrong.
         """
-        known = {field.encode_name: field for field in _fields(cls)}
+        known = {field.encode_name: field for field in fields_of(cls)}
         errors = len(self.report.errors)
         for key in table:
             if key not in known:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -60,6 +61,10 @@ _PARSED: dict[type, str] = {
     EntryTime: 'a time such as "2026-01-31T23:59:59.123Z"',
 }
 
+fields_of = cache(structs.fields)
+"""The keys of a table. To find them evaluates the annotations of its class, which takes longer than
+all else that is done with a configuration."""
+
 
 def unwrap(type_: Any) -> Any:
     """The type inside `Annotated[...]`, at any depth; other types as they are."""
@@ -83,7 +88,7 @@ def short_key(type_: Any) -> structs.FieldInfo | None:
     """
     if not is_struct(type_) or not (name := getattr(type_, "SHORT", "")):
         return None
-    return next(field for field in structs.fields(type_) if field.name == name)
+    return next(field for field in fields_of(type_) if field.name == name)
 
 
 def forms(type_: Any) -> tuple[Any, ...]:
@@ -119,6 +124,7 @@ def is_secret(type_: Any) -> bool:
     return not is_struct(type_) and any(is_secret(arg) for arg in get_args(type_))
 
 
+@cache
 def may_hold_secrets(type_: Any) -> bool:
     """Whether a value of the type may contain a secret, even if the value has errors.
 
@@ -128,7 +134,7 @@ def may_hold_secrets(type_: Any) -> bool:
     if type_ in (Secret, SecretURL, SinkConfig, SourceConfig, StageConfig):
         return True
     if is_struct(type_):
-        return any(may_hold_secrets(field.type) for field in structs.fields(type_))
+        return any(may_hold_secrets(field.type) for field in fields_of(type_))
     return get_origin(type_) is not None and any(map(may_hold_secrets, get_args(type_)))
 
 

@@ -193,7 +193,7 @@ def _containers(dice: Random, node: str, times: Times) -> Iterator[Step]:
 
 def _lines(dice: Random, name: str, begin: float, end: float, times: Times) -> Iterator[Step]:
     """What a container writes: in bursts, for most time is quiet."""
-    every = dice.choice((15, 60, 200))
+    every = dice.choice((60, 200, 600))
     bursts, at = [], begin
     while (at := at + dice.expovariate(1 / every)) < end:
         bursts.append(at)

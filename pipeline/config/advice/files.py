@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from pipeline.config.components import hides_something
 from pipeline.config.locate import Path
 from pipeline.config.problems import ProblemReport, quote
 from pipeline.config.settings import Config, StageConfig
+from pipeline.config.wording import fields_of
 from pipeline.model.component import FileToRead
 from pipeline.support.unreadable import why_unreadable
 
@@ -36,7 +37,7 @@ def _files(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     elif isinstance(value, StageConfig):
         yield from _files(value.config, (*path, value.name))
     elif isinstance(value, Struct):
-        for field in structs.fields(type(value)):
+        for field in fields_of(type(value)):
             yield from _files(getattr(value, field.name), (*path, field.encode_name))
     elif isinstance(value, dict):
         for key, inner in value.items():

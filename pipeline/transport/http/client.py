@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 
 import aiohttp
 from yarl import URL
@@ -86,6 +87,8 @@ class HttpClient:
         self._headers = request_headers(config, own)
         self._said = said
         self._session: aiohttp.ClientSession | None = None
+        self._proxy_for = cache(proxy_for)
+        """Of each node. The environment is looked at anew when it is opened again."""
         self._reached = ""
         self._opened: Answer | None = None
         """What was answered then."""
@@ -117,6 +120,7 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=min(self._timeout, 10)),
             auto_decompress=False,
         )
+        self._proxy_for = cache(proxy_for)
         if knows:
             return
         try:
@@ -243,7 +247,7 @@ class HttpClient:
                 headers={**self._headers, **headers},
                 allow_redirects=False,
                 server_hostname=self._tls.server_name if self._tls else None,
-                proxy=proxy_for(node),
+                proxy=self._proxy_for(node),
             ) as answer:
                 said = await self._body(answer)
                 return Answer(answer.status, answer.headers, said, str(where))

@@ -27,8 +27,9 @@ def late(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> 
             (number, when)
             for number, when in numbers.items()
             if number not in written.cut
+            and when - (ended := written.ended.get(number, written.times[number])) > SOON
             and any(
-                max(begin, written.ended.get(number, written.times[number])) + SOON < min(end, when)
+                max(begin, ended) + SOON < min(end, when)
                 for begin, end in calms
             )
         ]

@@ -6,13 +6,15 @@ What it does is what was measured of Engine 26.1: see docs/explain/engine.md, an
 
 from __future__ import annotations
 
-import json
 import struct
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from tests.simulation.peers.http import HttpListener, HttpPeer, Request
 from tests.simulation.world.disk import File, Folder
@@ -91,8 +93,8 @@ class LogFiles:
         self._folder = f"{FOLDER}/containers/{one.id}"
         self._disk.make_folder(self._folder)
         config = {"Config": {"Tty": one.tty}}
-        self._make("config.v2.json").data += json.dumps(config).encode()
-        self._make("hostconfig.json").data += json.dumps(_host_config(one)).encode()
+        self._make("config.v2.json").data += orjson.dumps(config)
+        self._make("hostconfig.json").data += orjson.dumps(_host_config(one))
         self._file = self._make(f"{one.id}-json.log")
         self._sync()
 
@@ -103,7 +105,7 @@ class LogFiles:
             "time": _stamp(row.time),
         }
         file = self._file
-        file.data += json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        file.data += orjson.dumps(line) + b"\n"
         file.changed = self._host.time()
         for inotify, number in list(file.watchers):
             inotify.told(number, 0x2)  # type: ignore[attr-defined]
@@ -345,7 +347,7 @@ class SimulatedEngine:
             "time": time // SECOND,
             "timeNano": time,
         }
-        line = json.dumps(event).encode() + b"\n"
+        line = orjson.dumps(event) + b"\n"
         self._ring.append((time, line, action))
         if self._chance.random() < self.lose_events:
             return
@@ -361,7 +363,7 @@ class SimulatedEngine:
                 peer.more(line)
 
     def _events(self, peer: HttpPeer, request: Request) -> None:
-        filters = json.loads(request.query.get("filters", "{}"))
+        filters = orjson.loads(request.query.get("filters", "{}"))
         actions = set(filters.get("event", ()))
         peer.begin(Content_Type="application/json")
         if "since" in request.query:
@@ -515,8 +517,12 @@ def _frame(row: Row, tty: bool) -> bytes:
 def _stamp(time: int) -> str:
     if time <= 0:
         return "0001-01-01T00:00:00Z"
-    at = datetime.fromtimestamp(time // SECOND, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{time % SECOND:09d}Z"
+    return f"{_second(time // SECOND)}.{time % SECOND:09d}Z"
+
+
+@lru_cache(4096)
+def _second(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _nanoseconds(text: str) -> int:

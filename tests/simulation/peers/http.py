@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
+
+import orjson
 
 from tests.simulation.world.network import End
 
@@ -113,7 +114,7 @@ class HttpPeer:
         self._done(self._protocol == "HTTP/1.0")
 
     def answer_json(self, content: Any, status: int = 200) -> None:
-        self.answer(status, json.dumps(content).encode(), Content_Type="application/json")
+        self.answer(status, orjson.dumps(content), Content_Type="application/json")
 
     def begin(self, **headers: str) -> None:
         """Begins an answer that goes on: chunked, or up to its end for HTTP/1.0."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgpack
+import orjson
 
 from tests.simulation.peers.http import HttpListener, HttpPeer, Request
 from tests.simulation.world.network import End, Network
@@ -99,7 +99,7 @@ class HttpStore(Store):
             peer.answer(status, b"not now")
             return
         for line in request.body.splitlines():
-            entry = json.loads(line)
+            entry = orjson.loads(line)
             text = str(entry.get("message", entry.get("_msg", entry)))
             self.take(text, entry["event"]["sequence"])
         if self.chance.random() < self.forgets:
@@ -183,7 +183,7 @@ class LumberjackStore(Framed):
             length = int.from_bytes(buffer[6:10], "big")
             if len(buffer) < 10 + length:
                 return False
-            self._events[end].append(json.loads(bytes(buffer[10 : 10 + length])))
+            self._events[end].append(orjson.loads(bytes(buffer[10 : 10 + length])))
             del buffer[: 10 + length]
             if number == self._windows[end]:
                 self.answer_later(lambda: self._work(end, self._events[end], 0))

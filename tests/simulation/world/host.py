@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.simulation.world.disk import Disk
 from tests.simulation.world.process import Process
-from tests.simulation.world.world import EPOCH, UPTIME, World
+from tests.simulation.world.world import EPOCH, World
 
 
 class Host:
@@ -32,10 +32,6 @@ class Host:
     def time(self) -> int:
         """What its clock says, in nanoseconds since 1970."""
         return EPOCH + self.world.now + self.clock_offset
-
-    def uptime(self) -> int:
-        """What its clock says that nobody sets, in nanoseconds."""
-        return UPTIME + self.world.now
 
     def close_all(self, process: Process) -> None:
         """Closes what a process has left open."""

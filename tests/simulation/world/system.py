@@ -34,7 +34,7 @@ from tests.simulation.world.files import FIRST, Files
 from tests.simulation.world.network import Network
 from tests.simulation.world.sockets import Epoll, Inotify, Poll, Socket, Sockets
 from tests.simulation.world.threads import Queue, Thread
-from tests.simulation.world.world import SECOND, World
+from tests.simulation.world.world import SECOND, UPTIME, World
 
 ROOT = "/simulated"
 """The folder that all simulated files are in."""
@@ -285,10 +285,9 @@ def _time() -> None:
 
     def _clock(real: Callable[[], Any], scale: int | None) -> Callable[[], Any]:
         def read() -> Any:
-            if Present.system is None or Present.system.world.current is None:
+            if (system := Present.system) is None or (world := system.world).current is None:
                 return real()
-            uptime = Present.system.world.current.process.host.uptime()
-            return uptime if scale is None else uptime / scale
+            return UPTIME + world.now if scale is None else (UPTIME + world.now) / scale
 
         return read
 
