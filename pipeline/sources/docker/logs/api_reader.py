@@ -173,7 +173,7 @@ class ApiReader:
             if times and not times[-1] and decoded.lines[-1].startswith(DAEMON_SAYS):
                 errors.append(decoded.lines[-1])
                 decoded = decoded.first(len(times) - 1)
-            jump = skipped.find(decoded, len(data)) if skipped else None
+            jump = skipped.find(decoded, len(data), self._batcher.read_again) if skipped else None
             if jump is not None:
                 decoded = decoded.first(jump)
             new = await lines.take(decoded)

@@ -86,6 +86,11 @@ class Batcher:
         """Whether any line of the log was ever read."""
         return self.position.mark != 0
 
+    @property
+    def read_again(self) -> bytes:
+        """While lines that were consumed come again: the newest time of those. Else empty."""
+        return b"" if self._replay.done else self.position.since.encode()
+
     # ------------------------------------------------------------------- where it is opened
 
     def resume(self, why_lost: str, *, from_before: bool = False, behind_gap: bool = False) -> None:

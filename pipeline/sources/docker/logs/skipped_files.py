@@ -79,12 +79,12 @@ class SkippedFiles:
         self._opened, self._offset = at, offset
         self._previous, self._lag, self._filled = None, 0.0, 0
 
-    def find(self, decoded: DecodedLines, size: int) -> int | None:
+    def find(self, decoded: DecodedLines, size: int, read: bytes = b"") -> int | None:
         """Returns the index of the first line after a jump that has to be checked; None without
         one.
 
         To be called with all lines, in order. `size` is the number of bytes in which they came just
-        now.
+        now. `read`: lines up to this time were read before, and come again.
         """
         times = decoded.times
         if not times:
@@ -103,7 +103,7 @@ class SkippedFiles:
         first = to_seconds(times[0] or self._opened)
         if lag <= self._shortest and self._behind(now - first) <= self._shortest:
             return None
-        return self._search(times, before, shortest)
+        return self._search(times, before, shortest, max(self._opened, read))
 
     def _behind(self, seconds: float) -> float:
         self._quickest = min(self._quickest, seconds)
@@ -121,7 +121,10 @@ class SkippedFiles:
             self._filled = 0
         return max(self._shortest, min(self._fills) / SHARE) if self._fills else None
 
-    def _search(self, times: list[bytes], before: float, shortest: float) -> int | None:
+    def _search(
+        self, times: list[bytes], before: float, shortest: float, known: bytes
+    ) -> int | None:
+        """`known`: up to this time there is no gap."""
         due = self._bytes_since_check >= self._patience
         least = shortest if due else max(shortest, LONGER * self._longest_pause)
         for index, stamp in enumerate(times):
@@ -130,7 +133,7 @@ class SkippedFiles:
             at = to_seconds(stamp)
             # The jump that is being checked is met again. Its lines are older than the stream, but
             # do not look so where the Engine's clock is ahead of what is known of it.
-            if at - before > least and self._opened < stamp != self._after_jump:
+            if at - before > least and known < stamp != self._after_jump:
                 self._jump, self._after_jump = at - before, stamp
                 return index
             before = max(before, at)

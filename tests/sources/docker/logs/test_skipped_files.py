@@ -110,11 +110,11 @@ class Reader:
         self.leaps = SkippedFiles(Rotation(1_000_000, 3))
         self.leaps.opened(stamp(opened), 0.0)
 
-    def read(self, *seconds: float, lag: float = 0.0) -> int | None:
+    def read(self, *seconds: float, lag: float = 0.0, again: bytes = b"") -> int | None:
         self.now = seconds[-1] + lag
         times, count = [stamp(one) for one in seconds], len(seconds)
         columns = DecodedLines([b"x" * 100] * count, times, bytearray(count))
-        return self.leaps.find(columns, 139 * count)
+        return self.leaps.find(columns, 139 * count, again)
 
     def flood(self, start: float, lag: float, lines: int = 4000) -> float:
         """At 10,000 lines in a second, a file in some 0.6 s. When the last was written."""
@@ -194,3 +194,19 @@ def test_a_leap_is_looked_at_once_though_the_clock_of_the_engine_is_ahead_of_wha
     assert reader.read(last, last + 0.6, lag=0.5) is None
     reader.leaps.resumed(stamp(last + 0.6))
     assert reader.read(last + 2.6, lag=0.5) == 0
+
+
+def test_leaps_between_lines_that_come_again_are_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a clock was set back by an hour, they look newer than the stream. Two were looked at in
+    turn, each in a stream in which the other was met again, without end."""
+    reader = Reader(monkeypatch)
+    last = reader.flood(1001, lag=1.0)
+    assert reader.read(last + 0.6, lag=0.5) == 0
+    reader.leaps.opened(stamp(last - 3600), 0.0)
+    again = stamp(last + 1.2)
+    assert reader.read(last, lag=-3600, again=again) is None
+    for seconds in (last + 0.6, last + 1.2):
+        assert reader.read(seconds, lag=-3599, again=again) is None
+    assert reader.read(last + 1.8, lag=-3599, again=again) == 0
