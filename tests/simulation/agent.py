@@ -117,7 +117,7 @@ class AgentProcess:
                 )
         if (count := len(self.process.descriptors)) > MOST_DESCRIPTORS:
             self._problem("descriptors", f"{count} descriptors are open")
-        if (count := len(asyncio.all_tasks())) > MOST_TASKS:
+        if (count := sum(not task.done() for task in self.process.tasks)) > MOST_TASKS:
             self._problem("tasks", f"there are {count} tasks")
 
 

@@ -212,7 +212,7 @@ class Course:
     def write(self, name: str, lines: int, size: int, gap: float, stream: int) -> None:
         """So many lines, `gap` seconds apart. Stream 3 is either."""
         if self._running(name) is not None:
-            self._write_on(name, min(lines, max(1, 200_000 // size)), size, gap, stream)
+            self._write_on(name, min(lines, max(1, 100_000 // size)), size, gap, stream)
 
     def _write_on(self, name: str, left: int, size: int, gap: float, stream: int) -> None:
         some = 1 if gap else left

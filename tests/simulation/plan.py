@@ -186,7 +186,7 @@ def _setup(dice: Random, times: Times) -> Setup:
 
 
 def _containers(dice: Random, node: str, times: Times) -> Iterator[Step]:
-    for number in range(dice.randint(1, 5)):
+    for number in range(dice.choice((1, 2, 2, 3, 4))):
         kind = dice.choice((_steady, _steady, _moments, _restarting, _again))
         yield from kind(dice, node, f"{node[0]}{number}", times)
 
@@ -262,7 +262,7 @@ def _again(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
     begin = round(dice.uniform(0, 100), 3)
     yield Step(begin, "run_container", {"node": node, "name": name, "tty": False})
     lives = dice.choice((0.01, 0.2, 3.0))
-    for at in (begin, *times.some(15)):
+    for at in (begin, *times.some(25)):
         if at >= begin:
             lines = dice.choice((1, 5, 40))
             yield Step(at, "run_again", {"name": name, "lines": lines, "lives": lives})

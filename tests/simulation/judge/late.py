@@ -28,10 +28,7 @@ def late(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> 
             for number, when in numbers.items()
             if number not in written.cut
             and when - (ended := written.ended.get(number, written.times[number])) > SOON
-            and any(
-                max(begin, ended) + SOON < min(end, when)
-                for begin, end in calms
-            )
+            and any(max(begin, ended) + SOON < min(end, when) for begin, end in calms)
         ]
         if wrong:
             number, when = wrong[0]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
+from tests.simulation.judge.rotation import SOON, rotated_meanwhile
 from tests.simulation.judge.troubles import CLOCK, Troubles, overlaps
 from tests.simulation.judge.wrong import Wrong
-from tests.simulation.peers.engine import Container
 from tests.simulation.peers.stores import TOKEN, Store
 from tests.simulation.plan import Sink
 from tests.simulation.world.world import SECOND
 
 BACKLOG = 200 * SECOND
 """How long a trouble of a sink may show in what the Engine has removed meanwhile."""
-SOON = 5 * SECOND
-"""A line that has lived so long was read, if all was well."""
 
 
 def lost(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> Iterator[Wrong]:
@@ -109,7 +107,7 @@ def _due(course: Course, written: Written, troubles: Troubles) -> Iterator[int]:
         at = written.times[number]
         if written.again and overlaps(unheard, at - SOON, at + SOON):
             continue
-        if _rotated_meanwhile(one, written.ended.get(number, written.times[number])):
+        if rotated_meanwhile(one, written.ended.get(number, written.times[number])):
             continue
         if first >= one.dropped:
             yield number
@@ -118,13 +116,6 @@ def _due(course: Course, written: Written, troubles: Troubles) -> Iterator[int]:
         at = written.times[number]
         if gone - at >= SOON and _calm(course, troubles, node, at - SECOND, gone):
             yield number
-
-
-def _rotated_meanwhile(one: Container, at: int) -> bool:
-    """Whether the Engine has removed a file while a line was new. Then its stream may have jumped
-    to a newer file, which shows only by the times of the lines, if they are apart."""
-    index = bisect_left(one.gone, at - SECOND, key=lambda gone: gone[1])
-    return index < len(one.gone) and one.gone[index][1] <= at + SOON
 
 
 def _calm(course: Course, troubles: Troubles, node: str, begin: int, end: int) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
+from tests.simulation.judge.rotation import rotated_meanwhile
 from tests.simulation.judge.troubles import FOREVER, Troubles, Window, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import Sink
@@ -51,6 +52,8 @@ def disordered(
                 cut = number in written.cut or written.first[number] < place[number] < dropped
                 if numbers[number] > unopened:
                     continue
+                if _passed_over(written, number, numbers[number], troubles):
+                    continue
                 if not (cut or _in_doubt(sink, numbers[number], troubles)):
                     wrong.append((number, highest))
             else:
@@ -63,6 +66,15 @@ def disordered(
                 f"and so did {len(wrong) - 1} others",
                 name,
             )
+
+
+def _passed_over(written: Written, number: int, at: int, troubles: Troubles) -> bool:
+    """Whether the Engine may have passed over a line, which the agent has read when it was started
+    again with its place still before that."""
+    begin = written.ended.get(number, written.times[number])
+    if not rotated_meanwhile(written.container, begin):
+        return False
+    return any(begin <= end.begin <= at for end in troubles.ends[written.node.host.name])
 
 
 def _unopened(course: Course, sink: Sink, troubles: Troubles) -> int:

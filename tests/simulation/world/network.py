@@ -83,9 +83,9 @@ class End:
         self.where: Where = ""
         self.inbox = bytearray()
         """What has arrived and was not read, if a process receives here."""
-        self.capacity = 1 << chance.randrange(13, 19)
+        self.capacity = 1 << chance.randrange(14, 19)
         """Most bytes that `inbox` takes."""
-        self.window = 1 << chance.randrange(13, 18)
+        self.window = 1 << chance.randrange(14, 18)
         """Most bytes that may be on their way from here."""
         self.outstanding = 0
         """Bytes sent here that have not arrived."""

@@ -49,9 +49,12 @@ class Strand:
     def wait(self, until: int | None = None) -> bool:
         """Lets others act until `wake` is called, or until that time. Returns whether it was
         called."""
-        self._woken, self._waiting = False, True
         if until is not None:
+            if self._world.nothing_before(until):
+                self._world.now = until
+                return False
             self._resume_at(until)
+        self._woken, self._waiting = False, True
         self._switch_out()
         self._waiting = False
         return self._woken

@@ -387,9 +387,11 @@ class Epoll:
         self._maybe.pop(descriptor, None)
 
     def changed(self, descriptor: int) -> None:
-        self._maybe[descriptor] = None
-        if self._waiting is not None:
-            self._waiting.wake()
+        handle, wanted = self._wanted[descriptor]
+        if handle.events() & (wanted | HUP | ERR):
+            self._maybe[descriptor] = None
+            if self._waiting is not None:
+                self._waiting.wake()
 
     def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
         """Lets others act, at least for a moment, and then says what is ready."""
@@ -402,8 +404,10 @@ class Epoll:
             if timeout is not None and timeout >= 0:
                 until = self._sockets.world.now + int(timeout * SECOND) + 1
             self._waiting = strand
-            strand.wait(until)
+            changed = strand.wait(until)
             self._waiting = None
+            if not changed:
+                return []
         found = self._ready()
         if len(found) > 1:
             self._chance.shuffle(found)

@@ -52,6 +52,7 @@ class World:
         self._streams: dict[str, Random] = {}
         self._heap: list[tuple[int, int, Due]] = []
         self._number = 0
+        self._until = 0
         self.most_steps = 300_000
         self.steps = 0
         """How much has happened: of two runs of one seed, this is the same."""
@@ -78,11 +79,15 @@ class World:
         return self.at(self.now + int(seconds * SECOND), act, *arguments)
 
     def nothing_before(self, when: int) -> bool:
-        """Whether nothing happens until then."""
-        return not self._heap or self._heap[0][0] > when
+        """Whether nothing happens until then, and it is not over by then."""
+        heap = self._heap
+        while heap and heap[0][2].act is None:
+            heapq.heappop(heap)
+        return when <= self._until and (not heap or heap[0][0] > when)
 
     def run(self, until: int) -> None:
         """Lets time pass until then."""
+        self._until = until
         heap, pop = self._heap, heapq.heappop
         while heap and heap[0][0] <= until:
             when, _, due = pop(heap)

@@ -1,0 +1,18 @@
+"""What the Engine passes over when it rotates a log faster than it follows it itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from tests.simulation.peers.engine import Container
+from tests.simulation.world.world import SECOND
+
+SOON = 5 * SECOND
+"""A line that has lived so long was read, if all was well."""
+
+
+def rotated_meanwhile(one: Container, at: int) -> bool:
+    """Whether the Engine has removed a file while a line was new. Then its stream may have jumped
+    to a newer file, which shows only by the times of the lines, if they are apart."""
+    index = bisect_left(one.gone, at - SECOND, key=lambda gone: gone[1])
+    return index < len(one.gone) and one.gone[index][1] <= at + SOON
