@@ -54,6 +54,10 @@ class Written:
         """When it ended for good, of one that lives for a moment."""
         self.removed_at = 0
 
+    def whole_at(self, number: int) -> int:
+        """When a line was written to its end; of one that has none, when it was begun."""
+        return self.ended.get(number, self.times[number])
+
 
 class Course:
     """One run of a plan."""

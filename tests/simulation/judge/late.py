@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course
 from tests.simulation.judge.arrivals import Arrivals
+from tests.simulation.judge.rotation import rotated_meanwhile
 from tests.simulation.judge.troubles import Troubles
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import CALM, Sink
@@ -27,7 +28,8 @@ def late(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> 
             (number, when)
             for number, when in numbers.items()
             if number not in written.cut
-            and when - (ended := written.ended.get(number, written.times[number])) > SOON
+            and when - (ended := written.whole_at(number)) > SOON
+            and not rotated_meanwhile(written.container, ended)
             and any(max(begin, ended) + SOON < min(end, when) for begin, end in calms)
         ]
         if wrong:

@@ -107,7 +107,7 @@ def _due(course: Course, written: Written, troubles: Troubles) -> Iterator[int]:
         at = written.times[number]
         if written.again and overlaps(unheard, at - SOON, at + SOON):
             continue
-        if rotated_meanwhile(one, written.ended.get(number, written.times[number])):
+        if rotated_meanwhile(one, written.whole_at(number)):
             continue
         if first >= one.dropped:
             yield number

@@ -71,7 +71,7 @@ def disordered(
 def _passed_over(written: Written, number: int, at: int, troubles: Troubles) -> bool:
     """Whether the Engine may have passed over a line, which the agent has read when it was started
     again with its place still before that."""
-    begin = written.ended.get(number, written.times[number])
+    begin = written.whole_at(number)
     if not rotated_meanwhile(written.container, begin):
         return False
     return any(begin <= end.begin <= at for end in troubles.ends[written.node.host.name])
