@@ -454,16 +454,17 @@ class NatsServer:
 
     def _check(self, consumer: Consumer, now: int) -> None:
         """Has delivered again what was not acknowledged in time."""
-        due = [
-            number
-            for number, one in consumer.pending.items()
-            if one.until <= now and number not in consumer.again
-        ]
-        for number in sorted(due):
-            consumer.again.append(number)
-            consumer.pending[number].until = now + consumer.ack_wait
-        times = [one.until for one in consumer.pending.values()]
-        consumer.check_at = max(min(times), now + 1) if times else 0
+        wait = consumer.ack_wait
+        again = set(consumer.again)
+        due, following = [], wait
+        for number, one in consumer.pending.items():
+            if one.until > now:
+                following = min(following, one.until - now)
+            elif number not in again:
+                due.append(number)
+                one.until = now + wait
+        consumer.again.extend(sorted(due))
+        consumer.check_at = now + following if consumer.pending else 0
 
     def _deliver(self, consumer: Consumer) -> None:
         while consumer.pulls and (message := consumer.next()) is not None:
