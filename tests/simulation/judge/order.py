@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
 from tests.simulation.judge.rotation import rotated_meanwhile
+from tests.simulation.judge.queue import Queue
 from tests.simulation.judge.troubles import FOREVER, Troubles, Window, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import Sink
@@ -97,11 +98,13 @@ def _in_doubt(sink: Sink, at: int, troubles: Troubles) -> bool:
 
 def repeated(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> Iterator[Wrong]:
     """Lines that came again without need."""
+    queue = Queue(course, troubles)
     wrong = [
         (name, number, before, when)
         for name, number, before, when in arrivals.again
         if number not in course.written[name].cut  # it is read again, for its rest may come
         and not _excused(course, sink, name, number, before, troubles)
+        and not (course.nats and _excused_by_queue(course, name, number, when, troubles, queue))
         # The Engine has removed the line by which the agent knew its place.
         and not any(before <= gap.said <= when for gap in troubles.gaps[name])
         and not _split(course.written[name], before, when)
@@ -136,11 +139,8 @@ def _excused(
     if overlaps(windows, at - SECOND, at + IN_FLIGHT):
         return True
     written = course.written[name]
-    setup = course.plan.setup
-    if setup.hubs and overlaps(troubles.queue, at - SECOND, at + IN_FLIGHT):
-        return True
     read = written.times[number]
-    for node in setup.hubs or (written.node.host.name,):
+    for node in course.plan.setup.hubs or (written.node.host.name,):
         for end in troubles.ends[node]:
             begin = _noted(end, troubles.disks[node])
             if begin <= at <= end.begin + ON_ITS_WAY:
@@ -149,6 +149,25 @@ def _excused(
             if sink.spooled and at > end.begin and begin - WAITS <= read <= end.begin:
                 return True
     return False
+
+
+def _excused_by_queue(
+    course: Course, name: str, number: int, when: int, troubles: Troubles, queue: Queue
+) -> bool:
+    """Whether a line that came `when` was published again, or its message delivered again, by
+    somebody who could not know that it had come."""
+    if queue.delivered_again(name, number, when):
+        return True
+    times = queue.published(name, number, when)
+    node = course.written[name].node.host.name
+    return len(times) > 1 and any(
+        overlaps(troubles.queue, at - SECOND, at + IN_FLIGHT)
+        or any(
+            _noted(end, troubles.disks[node]) <= at <= end.begin + ON_ITS_WAY
+            for end in troubles.ends[node]
+        )
+        for at in times[:-1]
+    )
 
 
 def _noted(end: Window, disk: list[Window]) -> int:

@@ -1,0 +1,55 @@
+"""What the queue of a fleet had of each line: how often it was published, and delivered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cached_property
+
+from pipeline.intake.received import Received
+from tests.simulation.course import Course
+from tests.simulation.judge.troubles import Troubles, overlaps
+from tests.simulation.peers.nats import Message
+from tests.simulation.peers.stores import TOKEN
+from tests.simulation.world.world import SECOND
+
+
+class Queue:
+    """The messages that were ever stored."""
+
+    def __init__(self, course: Course, troubles: Troubles) -> None:
+        self._stored = course.nats.stored if course.nats is not None else []
+        self._hubs = [end for name in course.plan.setup.hubs for end in troubles.ends[name]]
+        self._troubles = troubles
+
+    @cached_property
+    def _messages(self) -> dict[tuple[str, int], list[Message]]:
+        received, found = Received(), defaultdict(list)
+        for message in self._stored:
+            batches, _ = received.message(_headers(message.head), message.data) or ([], 0)
+            for batch in batches:
+                for text in batch.lines:
+                    for name, number, *_ in TOKEN.findall(text.decode("utf-8", "replace")):
+                        found[name, int(number)].append(message)
+        return found
+
+    def published(self, name: str, number: int, before: int) -> list[int]:
+        """When a line was stored until then, in nanoseconds of the world."""
+        return [one.time for one in self._messages[name, number] if one.time <= before]
+
+    def delivered_again(self, name: str, number: int, before: int) -> bool:
+        """Whether a message of a line was delivered to another hub, or again, since a hub has ended
+        that may have had it, or an acknowledgement may have been lost."""
+        for message in self._messages[name, number]:
+            given = [at for at in message.given if at <= before]
+            if len(given) > 1:
+                begin = given[0] - SECOND
+                if overlaps(self._troubles.queue, begin, given[-1]) or any(
+                    begin <= end.begin <= given[-1] for end in self._hubs
+                ):
+                    return True
+        return False
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    lines = head.decode().split("\r\n")[1:]
+    return {key: value.strip() for key, _, value in (one.partition(":") for one in lines) if key}
