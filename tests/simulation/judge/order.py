@@ -39,6 +39,7 @@ def disordered(
     """Lines that came after later ones."""
     if sink.when_full == "drop_oldest":
         return
+    queue = Queue(course, troubles) if course.nats is not None else None
     unopened = _unopened(course, sink, troubles)
     for name, numbers in arrivals.first.items():
         if not numbers:
@@ -54,6 +55,15 @@ def disordered(
                 if numbers[number] > unopened:
                     continue
                 if _passed_over(written, number, numbers[number], troubles):
+                    continue
+                if queue is not None and queue.refused(name, number):
+                    continue
+                # What a hub has acknowledged is on its disk, and another may be faster.
+                if (
+                    queue is not None
+                    and sink.spooled
+                    and not queue.by_one_hub(name, number, highest)
+                ):
                     continue
                 if not (cut or _in_doubt(sink, numbers[number], troubles)):
                     wrong.append((number, highest))

@@ -12,6 +12,9 @@ from tests.simulation.peers.nats import Message
 from tests.simulation.peers.stores import TOKEN
 from tests.simulation.world.world import SECOND
 
+REFUSED = 10 * SECOND
+"""How long after a stream was full what it has refused is published at the latest."""
+
 
 class Queue:
     """The messages that were ever stored."""
@@ -35,6 +38,18 @@ class Queue:
     def published(self, name: str, number: int, before: int) -> list[int]:
         """When a line was stored until then, in nanoseconds of the world."""
         return [one.time for one in self._messages[name, number] if one.time <= before]
+
+    def refused(self, name: str, number: int) -> bool:
+        """Whether a full stream may have refused a line, and taken what was on its way behind it:
+        see `Order` in `pipeline/sinks/nats.py`."""
+        full = [one for one in self._troubles.queue if one.verb == "queue_full"]
+        stored = [one.time for one in self._messages[name, number]]
+        return bool(stored) and overlaps(full, stored[0] - REFUSED, stored[0])
+
+    def by_one_hub(self, name: str, one: int, other: int) -> bool:
+        """Whether one hub alone has had two lines."""
+        messages = (*self._messages[name, one], *self._messages[name, other])
+        return len({hub for message in messages for hub in message.hubs}) == 1
 
     def delivered_again(self, name: str, number: int, before: int) -> bool:
         """Whether a message of a line was delivered to another hub, or again, since a hub has ended

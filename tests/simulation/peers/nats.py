@@ -25,7 +25,7 @@ FULL = 10077
 class Message:
     """A message of a stream."""
 
-    __slots__ = ("data", "done", "given", "head", "sequence", "size", "subject", "time")
+    __slots__ = ("data", "done", "given", "head", "hubs", "sequence", "size", "subject", "time")
 
     def __init__(self, sequence: int, subject: str, head: bytes, data: bytes, time: int) -> None:
         self.sequence = sequence
@@ -37,6 +37,8 @@ class Message:
         self.size = len(subject) + len(head) + len(data)
         self.given: list[int] = []
         """When it was delivered."""
+        self.hubs: list[str] = []
+        """To whom."""
         self.done: int | None = None
         """When it was acknowledged."""
 
@@ -203,6 +205,8 @@ class Client:
         self.end = end
         self.subscriptions: dict[str, str] = {}
         """Subjects by their numbers."""
+        self.name = ""
+        """What it calls itself."""
         self.answers: list[Callable[[], object]] = []
         """What it is answered next."""
         self._data = bytearray()
@@ -234,6 +238,8 @@ class Client:
         del self._data[: stop + 2 + (size + 2 if verb in ("PUB", "HPUB") else 0)]
         if verb == "PING":
             self.end.send(b"PONG\r\n")
+        elif verb == "CONNECT":
+            self.name = json.loads(rest).get("name", "")
         elif verb == "SUB":
             self.subscriptions[words[-1]] = words[0]
         elif verb == "UNSUB":
@@ -491,6 +497,7 @@ class NatsServer:
             consumer.check_at = consumer.check_at or one.until
             consumer.count += 1
             message.given.append(now)
+            message.hubs.append(pull.client.name)
             reply = (
                 f"$JS.ACK.{consumer.stream.name}.{consumer.name}.{one.attempts}.{number}"
                 f".{consumer.count}.{EPOCH + message.time}.{len(consumer.queue)}"
