@@ -58,12 +58,7 @@ def disordered(
                     continue
                 if queue is not None and queue.refused(name, number):
                     continue
-                # What a hub has acknowledged is on its disk, and another may be faster.
-                if (
-                    queue is not None
-                    and sink.spooled
-                    and not queue.by_one_hub(name, number, highest)
-                ):
+                if queue is not None and _overtaken(sink, queue, name, number, highest):
                     continue
                 if not (cut or _in_doubt(sink, numbers[number], troubles)):
                     wrong.append((number, highest))
@@ -86,6 +81,14 @@ def _passed_over(written: Written, number: int, at: int, troubles: Troubles) -> 
     if not rotated_meanwhile(written.container, begin):
         return False
     return any(begin <= end.begin <= at for end in troubles.ends[written.node.host.name])
+
+
+def _overtaken(sink: Sink, queue: Queue, name: str, number: int, later: int) -> bool:
+    """Whether hubs may have sent a later line first: a line that is on the disk of one of them is
+    acknowledged, and one that was dropped may be delivered again with others."""
+    if sink.spooled and not queue.by_one_hub(name, number, later):
+        return True
+    return sink.when_full != "block" and queue.delivered_twice(name, number)
 
 
 def _unopened(course: Course, sink: Sink, troubles: Troubles) -> int:

@@ -51,6 +51,10 @@ class Queue:
         messages = (*self._messages[name, one], *self._messages[name, other])
         return len({hub for message in messages for hub in message.hubs}) == 1
 
+    def delivered_twice(self, name: str, number: int) -> bool:
+        """Whether a line was delivered more than once."""
+        return sum(len(one.given) for one in self._messages[name, number]) > 1
+
     def delivered_again(self, name: str, number: int, before: int) -> bool:
         """Whether a message of a line was delivered to another hub, or again, since a hub has ended
         that may have had it, or an acknowledgement may have been lost."""
