@@ -7,11 +7,13 @@ from functools import cached_property
 
 from pipeline.intake.received import Received
 from tests.simulation.course import Course
-from tests.simulation.judge.troubles import Troubles, overlaps
+from tests.simulation.judge.troubles import Troubles, Window, overlaps
 from tests.simulation.peers.nats import Message
 from tests.simulation.peers.stores import TOKEN
 from tests.simulation.world.world import SECOND
 
+STOPPING = 25 * SECOND
+"""How long a hub may take from SIGTERM to its end."""
 REFUSED = 10 * SECOND
 """How long after a stream was full what it has refused is published at the latest."""
 
@@ -63,10 +65,16 @@ class Queue:
             if len(given) > 1:
                 begin = given[0] - SECOND
                 if overlaps(self._troubles.queue, begin, given[-1]) or any(
-                    begin <= end.begin <= given[-1] for end in self._hubs
+                    begin <= end.begin and end.begin - _stopping(end) <= given[-1]
+                    for end in self._hubs
                 ):
                     return True
         return False
+
+
+def _stopping(end: Window) -> int:
+    """How long before its end a hub may have given messages back."""
+    return STOPPING if end.verb == "SIGTERM" else 0
 
 
 def _headers(head: bytes) -> dict[str, str]:
