@@ -21,7 +21,7 @@ _QUEUE = """\
 type = "nats"
 urls = ["nats://nats"]
 format = "columns"
-partitions = 4
+partitions = 2
 retry = { max = "5s" }
 """
 _HUB = """\
@@ -30,7 +30,7 @@ enabled = false
 [sources.queue]
 type = "nats"
 urls = ["nats://nats"]
-partitions = 4
+partitions = 2
 """
 
 
