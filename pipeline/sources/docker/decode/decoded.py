@@ -39,6 +39,9 @@ class DecodedLines:
     place: FilePlace | None = None
     """Where these lines end in the log's files. None for the API, and where the place cannot be
     found again without reading the file from its beginning."""
+    cut: Sequence[int] = ()
+    """Indexes of lines whose writer has ended in the middle of them. They were completed not by a
+    piece of their own, but by what came later. All are in `begun`."""
 
     def first(self, count: int) -> DecodedLines:
         """Returns the first `count` lines, as if the decoder had come no further.
@@ -61,6 +64,7 @@ class DecodedLines:
             {index: before for index, before in self.begun.items() if index < count},
             completed,
             sorted([*still, *begun], key=lambda one: one.before),
+            cut=[index for index in self.cut if index < count],
         )
 
     def without_first(self, count: int) -> DecodedLines:
@@ -76,6 +80,7 @@ class DecodedLines:
             self.completed,
             self.open,
             self.place,
+            [index - count for index in self.cut if index >= count],
         )
 
 
@@ -85,6 +90,8 @@ def concatenated(parts: Sequence[DecodedLines]) -> DecodedLines:
     for part in parts:
         whole.begun.update({index + len(whole.lines): at for index, at in part.begun.items()})
         whole.truncated.extend(index + len(whole.lines) for index in part.truncated)
+        if part.cut:
+            whole.cut = [*whole.cut, *(index + len(whole.lines) for index in part.cut)]
         whole.lines.extend(part.lines)
         whole.times.extend(part.times)
         whole.streams.extend(part.streams)

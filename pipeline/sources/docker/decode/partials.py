@@ -61,7 +61,10 @@ class PartialLines:
         """
         partial = self.open.pop(stream, None)
         if partial is not None and self._one_time and time != partial.time:
-            complete(partial, stream, decoded)  # its writer has ended in the middle of it
+            # Its writer has ended in the middle of it.
+            decoded.cut = [*decoded.cut, len(decoded.lines)]
+            decoded.begun[len(decoded.lines)] = partial.before
+            complete(partial, stream, decoded)
             partial = None
         if partial is None:
             partial = PartialLine(time, self._max_line, before + len(decoded.lines))

@@ -38,6 +38,8 @@ class Cursor:
         time."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
+        self._oldest = self._anchor[0]
+        """The next anchor is newer than this: the newest time of a complete line."""
         self._begun = b""
         """Newest time of a line that is still open, of those that came without a complete one."""
         self._completed = 0
@@ -47,7 +49,7 @@ class Cursor:
     @property
     def newest(self) -> bytes:
         """The newest time seen, as in `Batch.times`; empty when there is none."""
-        return max(self._anchor[0], self._begun)
+        return max(self._oldest, self._begun)
 
     def gap(self) -> None:
         """Skips a number, to show that lines are missing before the next ones."""
@@ -67,14 +69,20 @@ class Cursor:
         index = native.newest(decoded.times)
         newest = decoded.times[index]
         if not partials and not decoded.begun:
-            if newest > before[0]:
-                self._anchor = (newest, first + index)
+            if newest > self._oldest:
+                self._anchor, self._oldest = (newest, first + index), newest
             self._safe = self._anchor
             return
         if partials:
             newest = max(newest, *(partial.time for partial in partials))
-        if newest > before[0]:
+        if newest > self._oldest:
             self._anchor = (newest, _first_at(newest, decoded, first, partials))
+            self._oldest = newest
+        if decoded.cut:
+            # Such a line counts, but is not in a stream that begins behind its last piece.
+            before = self._safe
+            if self._anchor[1] <= first + decoded.cut[-1]:
+                self._anchor = before
         if not partials:
             self._safe = self._anchor
         elif partials[0].before >= first:
