@@ -429,7 +429,8 @@ class Course:
         self._for(seconds, setattr, disk, "failing", 0)
 
     def disk_stalls(self, node: str, seconds: float) -> None:
-        self.nodes[node].host.disk.stalls_until = self.world.now + int(seconds * SECOND)
+        disk = self.nodes[node].host.disk
+        disk.stalls_until = max(disk.stalls_until, self.world.now + int(seconds * SECOND))
 
     # --------------------------------------------------------------------------------- sinks
 

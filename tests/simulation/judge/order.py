@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
-from tests.simulation.judge.rotation import rotated_meanwhile
 from tests.simulation.judge.queue import Queue
+from tests.simulation.judge.rotation import rotated_meanwhile
 from tests.simulation.judge.troubles import FOREVER, Troubles, Window, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import Sink
