@@ -19,6 +19,8 @@ class Ended(NamedTuple):
     """How one process of the agent has ended."""
 
     began: int
+    told: int
+    """When it was told to end, and read nothing new any more; as `ended` if it was not."""
     ended: int
     status: int | None
     how: str
@@ -55,7 +57,7 @@ class Node:
         self._problem = problem
         self._how = ""
         self._away = 0.0
-        self._began = 0
+        self._began = self._told = 0
 
     def configure(self) -> None:
         """Writes the configuration's file, in one piece."""
@@ -74,7 +76,7 @@ class Node:
             return
         self.agent = AgentProcess(self.host, {}, self._wrong)
         self.agent.process.ended = self._ended
-        self._began, self._how = self.world.now, ""
+        self._began, self._told, self._how = self.world.now, 0, ""
         self.starts.append(self.world.now)
         self.agent.start()
 
@@ -99,6 +101,7 @@ class Node:
     def terminate(self, away: float) -> None:
         if (process := self.alive) is not None:
             self._away, self._how = away, "SIGTERM"
+            self._told = self._told or self.world.now
             process.signal(SIGTERM)
 
     def crash(self, away: float) -> None:
@@ -134,7 +137,8 @@ class Node:
                 for sample in metric.samples:
                     if sample.name.endswith("_total"):
                         self.dropped[sample.labels["sink"]] += int(sample.value)
-        self.ends.append(Ended(self._began, self.world.now, process.exit_status, how))
+        now = self.world.now
+        self.ends.append(Ended(self._began, self._told or now, now, process.exit_status, how))
         self.world.note(self.host.name, f"the agent is gone: {how}, status {process.exit_status}")
         if process.error is not None:
             self._problem("crash", f"the agent on {self.host.name} has crashed: {process.error!r}")

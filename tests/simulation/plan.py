@@ -16,7 +16,7 @@ CALM = 160.0
 STOP = 1700.0
 """When the agent is told to end."""
 END = 1800.0
-FLEETS = 0.0
+FLEETS = 0.02
 """Share of plans with a queue and hubs."""
 
 

@@ -54,6 +54,8 @@ class Troubles:
         self.reloads: dict[str, list[Window]] = {name: [] for name in course.nodes}
         self.ends: dict[str, list[Window]] = {name: [] for name in course.nodes}
         """By node, for each end of the agent: from the end to its next start."""
+        self.stops: dict[str, list[Window]] = {name: [] for name in course.nodes}
+        """By node, for each end of the agent: from when it was told to end to its end."""
         self.gaps = _gaps(course)
         """By container."""
         for step in course.plan.steps:
@@ -65,6 +67,7 @@ class Troubles:
                 power = any(ended.ended <= when <= until for when in node.crashes)
                 how = "power" if power else ended.how
                 self.ends[name].append(Window(ended.ended, until, how))
+                self.stops[name].append(Window(ended.told, ended.ended, how))
 
     def _add(self, step: Step) -> None:
         begin = int(step.at * SECOND)
@@ -103,13 +106,13 @@ class Troubles:
     def all(self) -> Iterator[Window]:
         """All that went wrong, with anybody."""
         yield from self.queue
-        for kept in (self.sinks, self.engines, self.disks, self.reloads, self.ends):
+        for kept in (self.sinks, self.engines, self.disks, self.reloads, self.ends, self.stops):
             for windows in kept.values():
                 yield from windows
 
     def of_node(self, node: str) -> Iterator[Window]:
         """All that went wrong on a host."""
-        for kept in (self.engines, self.disks, self.ends):
+        for kept in (self.engines, self.disks, self.ends, self.stops):
             yield from kept[node]
 
 
