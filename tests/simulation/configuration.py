@@ -38,7 +38,7 @@ def agent_of(setup: Setup, stores: Mapping[str, Store], memory: str | None) -> s
     """Of an agent that reads an Engine."""
     text = [
         '[engine]\nurl = "unix:///simulated/run/docker.sock"',
-        f'[logs]\nread = "{setup.reads}"\nstart = "beginning"\nreconcile = "60s"',
+        f'[logs]\nread = "{setup.reads}"\nstart = "{setup.start}"\nreconcile = "60s"',
         '[stats]\nevery = "300s"',
         _EVERYWHERE,
     ]

@@ -458,10 +458,10 @@ class Course:
         self.stores[sink].status = status
         self._for(seconds, setattr, self.stores[sink], "status", 200)
 
-    def flaky(self, sink: str, seconds: float, status: int) -> None:
+    def flaky(self, sink: str, seconds: float, status: int, often: float = 0.4) -> None:
         """It fails now and then."""
         store = self.stores[sink]
-        store.failing_with, store.flaky = status, 0.4
+        store.failing_with, store.flaky = status, often
         self._for(seconds, setattr, store, "flaky", 0.0)
 
     def forget(self, sink: str, seconds: float) -> None:

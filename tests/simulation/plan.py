@@ -50,6 +50,8 @@ class Setup:
     """Hosts with a hub. With any, agents send to a queue and hubs to the sinks."""
     reads: str = "api"
     """`logs.read` of the agents."""
+    start: str = "beginning"
+    """`logs.start` of the agents. Where it is `now`, no container is older than they are."""
     join: bool = False
     rotation: int = 0
     """Bytes of a log's file; 0 for no rotation."""
@@ -127,7 +129,7 @@ class Times:
         self.storms: list[tuple[float, float]] = []
         self.meetings: list[float] = []
         """About when several things go wrong at once."""
-        at = dice.uniform(1, 60)
+        at = dice.uniform(5, 60)
         while at < FAULTS_END - CALM:
             end = min(at + dice.uniform(30, 300), FAULTS_END - CALM)
             self.storms.append((round(at, 3), round(end, 3)))
@@ -176,6 +178,7 @@ def _setup(dice: Random, times: Times) -> Setup:
         agents=("alpha", "beta") if fleet else ("alpha",),
         hubs=("hub1", "hub2") if fleet else (),
         reads=dice.choice(("api", "api", "auto")),
+        start=dice.choice(("beginning", "now")),
         join=dice.random() < 0.3,
         rotation=dice.choice((0, 0, 20_000, 200_000)),
         storms=tuple(times.storms),
@@ -187,7 +190,7 @@ def _setup(dice: Random, times: Times) -> Setup:
 
 def _containers(dice: Random, node: str, times: Times) -> Iterator[Step]:
     for number in range(dice.choice((1, 2, 2, 3, 4))):
-        kind = dice.choice((_steady, _steady, _moments, _restarting, _again))
+        kind = dice.choice((_steady, _steady, _busy, _moments, _restarting, _again))
         yield from kind(dice, node, f"{node[0]}{number}", times)
 
 
@@ -221,15 +224,27 @@ def _lines(dice: Random, name: str, begin: float, end: float, times: Times) -> I
 
 
 def _steady(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
-    begin = dice.choice((0.0, 0.0, dice.uniform(0, 300)))
+    begin = dice.choice((2.0, 2.0, dice.uniform(2, 300)))
     yield Step(begin, "run_container", {"node": node, "name": name, "tty": dice.random() < 0.15})
     yield from _lines(dice, name, begin + dice.uniform(0.001, 5), FAULTS_END + 60, times)
     if dice.random() < 0.2:
         yield Step(round(dice.uniform(begin, FAULTS_END), 3), "rename", {"name": name})
 
 
+def _busy(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
+    """One that writes much in one storm, and little before and after it."""
+    yield Step(2.0, "run_container", {"node": node, "name": name, "tty": dice.random() < 0.15})
+    yield from _lines(dice, name, 2.5, FAULTS_END + 60, times)
+    at, end = dice.choice(times.storms)
+    end = min(end, at + 200)
+    every, size = dice.choice((2, 5, 10)), dice.choice((20, 200, 600))
+    while (at := at + dice.expovariate(1 / every)) < end:
+        of = {"name": name, "lines": dice.choice((10, 30, 100)), "size": size, "gap": 0}
+        yield Step(round(at, 3), "write", {**of, "stream": dice.choice((1, 1, 3))})
+
+
 def _restarting(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
-    begin = dice.uniform(0, 200)
+    begin = dice.uniform(2, 200)
     yield Step(begin, "run_container", {"node": node, "name": name, "tty": False})
     yield from _lines(dice, name, begin, FAULTS_END, times)
     for at in (begin + dice.expovariate(1 / 300), *times.some(100)):
@@ -259,7 +274,7 @@ def _moments(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]
 
 def _again(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
     """One that is started again and again for a moment, as by cron."""
-    begin = round(dice.uniform(0, 100), 3)
+    begin = round(dice.uniform(2, 100), 3)
     yield Step(begin, "run_container", {"node": node, "name": name, "tty": False})
     lives = dice.choice((0.01, 0.2, 3.0))
     for at in (begin, *times.some(25)):
@@ -280,8 +295,15 @@ def _agent(dice: Random, node: str, times: Times) -> Iterator[Step]:
         if verb == "kill_within":
             of["calls"] = dice.choice((dice.randint(1, 60), dice.randint(1, 600)))
         if verb == "reload":
-            of = {"node": node, "memory": dice.choice(("64KiB", "128KiB", "2MiB"))}
+            of = _reload(dice, node)
         yield Step(at, verb, of)
+    if dice.random() < 0.3:
+        for at in times.some(40):
+            yield Step(at, "reload", _reload(dice, node))
+
+
+def _reload(dice: Random, node: str) -> dict[str, Any]:
+    return {"node": node, "memory": dice.choice(("64KiB", "128KiB", "2MiB"))}
 
 
 def _engine(dice: Random, node: str, times: Times) -> Iterator[Step]:
@@ -321,9 +343,11 @@ def _sink(dice: Random, sink: Sink, times: Times) -> Iterator[Step]:
         )
         of: dict[str, Any] = {"sink": sink.name}
         if verb != "reset":
-            of["seconds"] = times.lasting(at, 0.5, 3.0, 20.0, 100.0)
+            of["seconds"] = times.lasting(at, 0.5, 3.0, 20.0, 100.0, 300.0)
         if verb in ("fail", "flaky"):
             of["status"] = dice.choice((500, 503, 503, 429))
+        if verb == "flaky":
+            of["often"] = dice.choice((0.2, 0.5, 0.7))
         yield Step(at, verb, of)
 
 

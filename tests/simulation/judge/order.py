@@ -56,6 +56,8 @@ def disordered(
                     continue
                 if _passed_over(written, number, numbers[number], troubles):
                     continue
+                if sink.when_full != "block" and _again_after(written, number, numbers, troubles):
+                    continue
                 if queue is not None and queue.refused(name, number):
                     continue
                 if queue is not None and _overtaken(sink, queue, name, number, highest):
@@ -91,6 +93,15 @@ def _overtaken(sink: Sink, queue: Queue, name: str, number: int, later: int) -> 
     return sink.when_full != "block" and queue.delivered_twice(name, number)
 
 
+def _again_after(
+    written: Written, number: int, numbers: dict[int, int], troubles: Troubles
+) -> bool:
+    """Whether an agent has ended between a line and its arrival. One that it had dropped is read
+    again if that was not noted, and so are those behind it."""
+    ends = troubles.ends[written.node.host.name]
+    return any(written.times[number] <= end.begin <= numbers[number] for end in ends)
+
+
 def _unopened(course: Course, sink: Sink, troubles: Troubles) -> int:
     """From when on entries of an earlier run may come after newer ones: an agent was started while
     the disk was in trouble, and its spool could not be opened at once."""
@@ -121,6 +132,7 @@ def repeated(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles)
         # The Engine has removed the line by which the agent knew its place.
         and not any(before <= gap.said <= when for gap in troubles.gaps[name])
         and not _split(course.written[name], before, when)
+        and not _recounted(course.written[name], before, when)
     ]
     if wrong:
         name, number, before, when = wrong[0]
@@ -142,6 +154,12 @@ def _split(written: Written, begin: int, end: int) -> bool:
             if number < len(lasts) and 0 <= written.first[number] < dropped <= lasts[number]:
                 return True
     return False
+
+
+def _recounted(written: Written, begin: int, end: int) -> bool:
+    """Whether the container has ended in the middle of a line meanwhile. What was read of it got a
+    number, so what sinks have beyond the agent's place is forgotten until that has come so far."""
+    return any(begin - SPLIT <= written.times[number] <= end for number in written.cut)
 
 
 def _excused(

@@ -158,6 +158,8 @@ class Follow:
         """The number of the row to be sent next, counted from the first row of all."""
         self.until = 0
         """The number of the row at which it ends, if the container has ended; it may run again."""
+        self.waits = False
+        """For room at the client's end."""
 
 
 class SimulatedEngine:
@@ -478,7 +480,7 @@ class SimulatedEngine:
         if index >= len(rows):
             return
         if room <= 0:
-            self._world.after(0.05, self._pump_again, follow)
+            self._pump_later(follow, 0.05)
             return
         out = []
         while index < len(rows) and room > 0:
@@ -489,9 +491,15 @@ class SimulatedEngine:
         follow.next = one.dropped + index
         follow.peer.more(b"".join(out))
         if index < len(rows):
-            self._world.after(0.01, self._pump_again, follow)
+            self._pump_later(follow, 0.01)
+
+    def _pump_later(self, follow: Follow, seconds: float) -> None:
+        if not follow.waits:
+            follow.waits = True
+            self._world.after(seconds, self._pump_again, follow)
 
     def _pump_again(self, follow: Follow) -> None:
+        follow.waits = False
         if self.up:
             self._pump(follow)
 
