@@ -237,7 +237,7 @@ def _busy(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
     yield from _lines(dice, name, 2.5, FAULTS_END + 60, times)
     at, end = dice.choice(times.storms)
     end = min(end, at + 200)
-    every, size = dice.choice((2, 5, 10)), dice.choice((20, 200, 600))
+    every, size = dice.choice((4, 8, 15)), dice.choice((20, 200, 600))
     while (at := at + dice.expovariate(1 / every)) < end:
         of = {"name": name, "lines": dice.choice((10, 30, 100)), "size": size, "gap": 0}
         yield Step(round(at, 3), "write", {**of, "stream": dice.choice((1, 1, 3))})

@@ -32,8 +32,9 @@ class Run:
     timeline: list[Line]
 
 
-def play(plan: Plan) -> Run:
-    """Plays a plan in a world of its own, and judges what has become of it."""
+def play(plan: Plan, *, told: bool = False) -> Run:
+    """Plays a plan in a world of its own, and judges what has become of it. The timeline is made if
+    anything is wrong, or it is to be `told`."""
     began = time.process_time()
     course = Course(plan)
     course.run()
@@ -46,7 +47,7 @@ def play(plan: Plan) -> Run:
         sum(len(one.times) for one in course.written.values()),
         sum(len(node.starts) for node in course.nodes.values()),
         sum(node.looks for node in course.nodes.values()),
-        timeline(course, {one.name for one in wrong}) if wrong else [],
+        timeline(course, {one.name for one in wrong}) if wrong or told else [],
     )
     del course
     if gc.get_count()[2] > 50 or gc.get_count()[0] > 200_000:

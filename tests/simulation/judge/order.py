@@ -170,7 +170,7 @@ def _excused(
     if overlaps(windows, at - SECOND, at + IN_FLIGHT):
         return True
     written = course.written[name]
-    read = written.times[number]
+    read = written.whole_at(number)
     for node in course.plan.setup.hubs or (written.node.host.name,):
         for end in troubles.ends[node]:
             begin = _noted(end, troubles.disks[node])
