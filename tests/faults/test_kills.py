@@ -24,6 +24,8 @@ from tests.servers.rsyslog import Rsyslog
 pytestmark = [pytest.mark.usefixtures("both_ways"), pytest.mark.fault(32)]
 
 AGENTS = 2
+KILLS = 3
+"""Of one agent."""
 MOMENTS = [0.0] * 8 + [0.002, 0.02] * 2 + [-0.001, -0.001, -1.2]
 """Seconds after an acknowledgement; negative, so long without one. In the longest of these the
 checkpoint is saved once."""
@@ -87,18 +89,17 @@ def checkpointed(agent: AgentProcess, container_id: str) -> int:
     return max(reached, default=0) or (position.sequence if position else 0)
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_kills_between_acknowledgement_and_checkpoint(
-    containers: Containers, tmp_path: Path, kills: int
+    containers: Containers, tmp_path: Path
 ) -> None:
     """Of two agents, for there are two cores to start them on; once more with other ones, until
-    some kill has hit between the two."""
+    some kill has hit between the two. Thousands of kills are simulated: see `tests/simulation`."""
     container_id = containers.start("kill-steady", SCRIPT)
     repeated, seeds = 0, itertools.count()
 
     def life() -> int:
         seed = next(seeds)
-        return kill_often(kills // AGENTS, tmp_path / str(seed), containers.url, container_id, seed)
+        return kill_often(KILLS, tmp_path / str(seed), containers.url, container_id, seed)
 
     with ThreadPoolExecutor(AGENTS) as pool:
         for _ in range(10):
@@ -137,9 +138,8 @@ def kill_often(kills: int, folder: Path, url: str, container_id: str, seed: int)
     return repeated
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_a_syslog_server_misses_no_line(
-    containers: Containers, rsyslog: Rsyslog, tmp_path: Path, kills: int
+    containers: Containers, rsyslog: Rsyslog, tmp_path: Path
 ) -> None:
     """No syslog transport acknowledges; but what the agent's kernel has taken, it still sends."""
     dice = random.Random(32)
@@ -147,7 +147,7 @@ def test_killed_at_random_moments_a_syslog_server_misses_no_line(
     sink = f'type = "syslog"\naddress = "tcp://127.0.0.1:{rsyslog.tcp}"\n'
     config = CONFIG.partition('type = "logstash"')[0] + sink
     with AgentProcess(tmp_path, containers.url, config) as agent:
-        for _ in range(kills):
+        for _ in range(KILLS):
             agent.until(lambda: lines_of(rsyslog), "nothing came")
             time.sleep(dice.uniform(0, 1.5))
             agent.process.kill()
