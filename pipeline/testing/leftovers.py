@@ -27,14 +27,22 @@ def clear(directory: Path) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
-    for mount in _mounts(directory):
-        subprocess.run(["umount", "--lazy", mount], check=False, stderr=subprocess.DEVNULL)
+    _unmount(directory)
     for socket in _shim_sockets(directory):
         socket.unlink(missing_ok=True)
     for group in _control_groups(directory):
         with suppress(OSError):  # a process that is still ending uses it
             group.rmdir()
     shutil.rmtree(directory, ignore_errors=True)
+    while directory.exists() and time.monotonic() < deadline:  # a process that ended made a file
+        time.sleep(0.05)
+        _unmount(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unmount(directory: Path) -> None:
+    for mount in _mounts(directory):
+        subprocess.run(["umount", "--lazy", mount], check=False, stderr=subprocess.DEVNULL)
 
 
 def _processes(directory: Path) -> Iterator[int]:

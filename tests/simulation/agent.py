@@ -18,7 +18,6 @@ from pipeline.intake.taking import Taking
 from pipeline.runtime.agent import Agent
 from pipeline.runtime.reload import Reloader
 from pipeline.sources.docker.logs import follower
-from pipeline.support import garbage
 from pipeline.support.rate_limit import RateLimit
 from pipeline.support.selector import CoalescingLoop
 from pipeline.topology.output import Output
@@ -33,8 +32,6 @@ MOST_DESCRIPTORS, MOST_TASKS = 120, 400
 
 MOST_BEHIND = 8 << 18
 """Bytes of the batches of all containers of a plan that wait for room in a buffer."""
-
-garbage.SETS_ASIDE = False  # as from Python 3.14 on: the collector has no part in the world
 
 for kind in (Output, ResponseHandler, Taking):  # there are sets of them
     number(kind)

@@ -72,6 +72,7 @@ def test_one_viewer_too_many_is_told_so_and_gets_in_when_another_leaves(
             it = first.enter_context(driver.tab(opened._chromium, agent.address))
             it.page.goto(driver.opening(agent.address, agent.token))
             it.page.wait_for_url("**/#/flow")
+            expect(it.page.get_by_role("heading", name="Flow")).to_be_visible()
             it.page.evaluate("location.hash = '#/logs'")
             expect(it.page.get_by_text("● Live")).to_be_visible()
         page = opened(agent, "#/logs")
