@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import NODEFAULT, Struct, structs
 
-from pipeline.config.wording import limits
+from pipeline.config.wording import fields_of, limits
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def fields(cls: Any) -> tuple[Field, ...]:
             examples=list(limits(info.type).get("examples", ())),
             inherited=info.name not in own,
         )
-        for info in structs.fields(cls)
+        for info in fields_of(cls)
     ]
     return tuple(sorted(found, key=lambda field: field.inherited))
 

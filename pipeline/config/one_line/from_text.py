@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, get_args, get_origin
 
-from msgspec import structs
-
 from pipeline.config.locate import Path
-from pipeline.config.wording import ARRAYS, accepts, arms, forms, is_struct
+from pipeline.config.wording import ARRAYS, accepts, arms, fields_of, forms, is_struct
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?")
@@ -26,7 +24,7 @@ def option_type(type_: Any, path: Path) -> Any:
 
 def _inner(type_: Any, key: str | int) -> Any:
     if is_struct(type_):
-        fields = {field.encode_name: field.type for field in structs.fields(type_)}
+        fields = {field.encode_name: field.type for field in fields_of(type_)}
         return fields.get(str(key))
     if get_origin(type_) is dict:
         return get_args(type_)[1]

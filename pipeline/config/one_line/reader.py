@@ -13,8 +13,6 @@ from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
-from msgspec import structs
-
 from pipeline.config.hints import other_tools
 from pipeline.config.locate import Path
 from pipeline.config.one_line import filters, logspout
@@ -23,7 +21,7 @@ from pipeline.config.one_line.from_text import from_text, option_type
 from pipeline.config.problems import dotted, quote
 from pipeline.config.secrecy import has_credentials, is_reference
 from pipeline.config.settings import RouteConfig
-from pipeline.config.wording import is_secret, listed, nearest
+from pipeline.config.wording import fields_of, is_secret, listed, nearest
 from pipeline.model import registry
 from pipeline.model.address_form import AddressForm
 from pipeline.model.secrecy import sounds_secret
@@ -258,7 +256,7 @@ class _Reader:
             at = stop
 
     def _is_required(self, name: str) -> bool:
-        found = {one.encode_name: one.required for one in structs.fields(self._config)}
+        found = {one.encode_name: one.required for one in fields_of(self._config)}
         return found[name]
 
     # ---------------------------------------------------------------------------- the query
@@ -275,7 +273,7 @@ class _Reader:
 
     def _query(self, start: int) -> str:
         """Reads the query; returns the part of it that belongs to the address, with its `?`."""
-        fields = [one.encode_name for one in structs.fields(self._config)]
+        fields = [one.encode_name for one in fields_of(self._config)]
         stages = registry.names("stages")
         left = []
         for begin, equal, end in self._pairs(start):
