@@ -38,7 +38,7 @@ class Cursor:
         time."""
         self._safe = self._anchor
         """The anchor before the oldest line that is still open."""
-        self._oldest = self._anchor[0]
+        self._newest = self._anchor[0]
         """The next anchor is newer than this: the newest time of a complete line."""
         self._begun = b""
         """Newest time of a line that is still open, of those that came without a complete one."""
@@ -49,7 +49,7 @@ class Cursor:
     @property
     def newest(self) -> bytes:
         """The newest time seen, as in `Batch.times`; empty when there is none."""
-        return max(self._oldest, self._begun)
+        return max(self._newest, self._begun)
 
     def gap(self) -> None:
         """Skips a number, to show that lines are missing before the next ones."""
@@ -69,15 +69,15 @@ class Cursor:
         index = native.newest(decoded.times)
         newest = decoded.times[index]
         if not partials and not decoded.begun:
-            if newest > self._oldest:
-                self._anchor, self._oldest = (newest, first + index), newest
+            if newest > self._newest:
+                self._anchor, self._newest = (newest, first + index), newest
             self._safe = self._anchor
             return
         if partials:
             newest = max(newest, *(partial.time for partial in partials))
-        if newest > self._oldest:
+        if newest > self._newest:
             self._anchor = (newest, _first_at(newest, decoded, first, partials))
-            self._oldest = newest
+            self._newest = newest
         if decoded.cut:
             # Such a line counts, but is not in a stream that begins behind its last piece.
             before = self._safe
