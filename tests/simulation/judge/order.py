@@ -34,12 +34,11 @@ POWER = 2 * SECOND
 
 
 def disordered(
-    course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles
+    course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles, queue: Queue | None
 ) -> Iterator[Wrong]:
     """Lines that came after later ones."""
     if sink.when_full == "drop_oldest":
         return
-    queue = Queue(course, troubles) if course.nats is not None else None
     unopened = _unopened(course, sink, troubles)
     for name, numbers in arrivals.first.items():
         if not numbers:
@@ -56,7 +55,7 @@ def disordered(
                     continue
                 if _passed_over(written, number, numbers[number], troubles):
                     continue
-                if sink.when_full != "block" and _again_after(written, number, numbers, troubles):
+                if _again_after(sink, written, number, numbers[number], troubles):
                     continue
                 if queue is not None and queue.refused(name, number):
                     continue
@@ -82,7 +81,7 @@ def _passed_over(written: Written, number: int, at: int, troubles: Troubles) -> 
     begin = written.whole_at(number)
     if not rotated_meanwhile(written.container, begin):
         return False
-    return any(begin <= end.begin <= at for end in troubles.ends[written.node.host.name])
+    return troubles.ended_between(written.node.host.name, begin, at)
 
 
 def _overtaken(sink: Sink, queue: Queue, name: str, number: int, later: int) -> bool:
@@ -93,13 +92,12 @@ def _overtaken(sink: Sink, queue: Queue, name: str, number: int, later: int) -> 
     return sink.when_full != "block" and queue.delivered_twice(name, number)
 
 
-def _again_after(
-    written: Written, number: int, numbers: dict[int, int], troubles: Troubles
-) -> bool:
-    """Whether an agent has ended between a line and its arrival. One that it had dropped is read
-    again if that was not noted, and so are those behind it."""
-    ends = troubles.ends[written.node.host.name]
-    return any(written.times[number] <= end.begin <= numbers[number] for end in ends)
+def _again_after(sink: Sink, written: Written, number: int, at: int, troubles: Troubles) -> bool:
+    """Whether a line may have been dropped, and read again with those behind it by the next agent,
+    since that was not noted."""
+    if sink.when_full == "block":
+        return False
+    return troubles.ended_between(written.node.host.name, written.times[number], at)
 
 
 def _unopened(course: Course, sink: Sink, troubles: Troubles) -> int:
@@ -120,15 +118,16 @@ def _in_doubt(sink: Sink, at: int, troubles: Troubles) -> bool:
     return sink.kind in HTTP and overlaps(troubles.sinks[sink.name], at - DOUBT, at)
 
 
-def repeated(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> Iterator[Wrong]:
+def repeated(
+    course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles, queue: Queue | None
+) -> Iterator[Wrong]:
     """Lines that came again without need."""
-    queue = Queue(course, troubles)
     wrong = [
         (name, number, before, when)
         for name, number, before, when in arrivals.again
         if number not in course.written[name].cut  # it is read again, for its rest may come
         and not _excused(course, sink, name, number, before, troubles)
-        and not (course.nats and _excused_by_queue(course, name, number, when, troubles, queue))
+        and not (queue and _excused_by_queue(course, name, number, when, troubles, queue))
         # The Engine has removed the line by which the agent knew its place.
         and not any(before <= gap.said <= when for gap in troubles.gaps[name])
         and not _split(course.written[name], before, when)

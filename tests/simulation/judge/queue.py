@@ -22,7 +22,9 @@ class Queue:
     """The messages that were ever stored."""
 
     def __init__(self, course: Course, troubles: Troubles) -> None:
-        self._stored = course.nats.stored if course.nats is not None else []
+        """Of a course with a queue."""
+        assert course.nats is not None
+        self._stored = course.nats.stored
         self._hubs = [end for name in course.plan.setup.hubs for end in troubles.ends[name]]
         self._troubles = troubles
 

@@ -103,6 +103,10 @@ class Troubles:
             for away in self.ends[node]
         )
 
+    def ended_between(self, node: str, begin: int, end: int) -> bool:
+        """Whether an agent has ended between two times."""
+        return any(begin <= one.begin <= end for one in self.ends[node])
+
     def all(self) -> Iterator[Window]:
         """All that went wrong, with anybody."""
         yield from self.queue

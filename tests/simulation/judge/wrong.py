@@ -10,8 +10,8 @@ class Wrong(NamedTuple):
 
     kind: str
     """`crash`, `livelock`, `end`, `ledger`, `memory`, `descriptors`, `tasks`, `lost`, `uncounted`,
-    `broken`, `order`, `again`, `late`, `numbers`
-    or `alarm`. A plan that is made smaller has to go wrong in the same kind."""
+    `broken`, `order`, `again`, `late`, `numbers` or `alarm`. A plan that is made smaller has to go
+    wrong in the same kind."""
     text: str
     """A sentence for people."""
     name: str = ""
