@@ -65,7 +65,7 @@ class Cursor:
             return
         first = decoded.completed - len(decoded.lines)
         partials = decoded.open
-        before = self._anchor
+        before, was_newest = self._anchor, self._newest
         index = native.newest(decoded.times)
         newest = decoded.times[index]
         if not partials and not decoded.begun:
@@ -86,7 +86,10 @@ class Cursor:
         if not partials:
             self._safe = self._anchor
         elif partials[0].before >= first:
-            self._safe = before
+            newest, at = _newest_until_open(decoded, first, partials)
+            # Not over a line that had begun: its last piece alone would be taken for another.
+            moves = newest > was_newest and not decoded.begun and not decoded.cut
+            self._safe = (newest, at) if moves else before
 
     def begins_behind(self, lines: int) -> None:
         """Says that the stream began before the position's time: `lines` come before its first line
@@ -133,6 +136,20 @@ def _first_at(time: bytes, decoded: DecodedLines, first: int, partials: Sequence
     if time in decoded.times:
         begins.append(first + decoded.times.index(time))
     return min(begins)
+
+
+def _newest_until_open(
+    decoded: DecodedLines, first: int, partials: Sequence[OpenLine]
+) -> tuple[bytes, int]:
+    """The newest time up to the first frame of the oldest line that is still open, and how many
+    lines were complete before the first frame at that time. None of these lines came in pieces.
+    """
+    oldest = partials[0].before
+    # Of two that began between the same lines, the one with the older time is not further on.
+    opened = min(partial.time for partial in partials if partial.before == oldest)
+    times = [*decoded.times[: oldest - first], opened]
+    index = native.newest(times)
+    return times[index], first + index
 
 
 def fingerprint(decoded: DecodedLines, index: int) -> int:

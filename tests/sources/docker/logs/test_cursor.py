@@ -195,6 +195,22 @@ def test_a_position_goes_back_to_where_the_oldest_open_line_begins_and_no_furthe
     assert read(everything, cursor.position)[0] == [part + b"rest"]
 
 
+@pytest.mark.parametrize("whole", [0, 3])
+def test_a_line_open_in_the_first_piece_of_a_log_leaves_the_position_a_time(whole: int) -> None:
+    """It had none, so after a rotation nobody could tell that the lines at the position are gone:
+    new ones were taken for those, and held back until as many had come."""
+    frames = [(stamp(n), 1, b"line %d\n" % n) for n in range(whole)]
+    frames += [(stamp(10), 2, b"p" * 16384)]
+    frames += [(stamp(20 + n), 1, b"line %d\n" % n) for n in range(100)]
+    lines, position = read(frames, Position(), step=len(encode(frames)))
+    assert (len(lines), position.since) == (whole + 100, stamp(10).decode())
+    after = [(stamp(200), 1, b"after\n")]
+    assert read([*frames, after[0], (stamp(10), 2, b"end\n")], position)[0] == [
+        b"after", b"p" * 16384 + b"end",
+    ]  # fmt: skip
+    assert read(after, position)[0] == [b"after"]
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: int) -> None:
     position = Position(since=stamp(0).decode(), skip=kept)
