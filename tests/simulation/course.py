@@ -48,6 +48,8 @@ class Written:
         """What the Engine's clock said then, in nanoseconds since 1970."""
         self.cut: set[int] = set()
         """Lines that the container has not finished."""
+        self.truncated = False
+        """Whether something has emptied its log."""
         self.again = False
         """Whether it runs again and again, for a moment."""
         self.created = node.world.now
@@ -342,6 +344,13 @@ class Course:
         if (one := self._running(name)) is not None:
             self._ends(name)
             self._engine_of(name).die(one, 1)
+
+    def truncate(self, node: str, name: str) -> None:
+        """Something empties a log's file that the Engine does not rotate."""
+        written = self.written.get(name)
+        if written is not None and not (self.plan.setup.rotation or written.container.removed):
+            self._engine_of(name).truncate(written.container)
+            written.truncated = True
 
     def rename(self, name: str) -> None:
         if name in self.written and not self.written[name].container.removed:

@@ -229,6 +229,9 @@ def _steady(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:
     yield from _lines(dice, name, begin + dice.uniform(0.001, 5), FAULTS_END + 60, times)
     if dice.random() < 0.2:
         yield Step(round(dice.uniform(begin, FAULTS_END), 3), "rename", {"name": name})
+    if dice.random() < 0.15:
+        for at in times.some(100):
+            yield Step(at, "truncate", {"node": node, "name": name})
 
 
 def _busy(dice: Random, node: str, name: str, times: Times) -> Iterator[Step]:

@@ -22,6 +22,8 @@ def late(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> 
     calms = list(_calms(troubles, course.world.now))
     for name, numbers in arrivals.first.items():
         written = course.written[name]
+        if written.truncated:
+            continue  # its streams are silent for minutes
         if (written.again or written.ended_at) and troubles.unheard(written.node.host.name):
             continue
         wrong = [

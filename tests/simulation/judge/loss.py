@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
 from tests.simulation.judge.rotation import SOON, rotated_meanwhile
-from tests.simulation.judge.troubles import CLOCK, Troubles, overlaps
+from tests.simulation.judge.troubles import CLOCK, SILENT, Troubles, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.peers.stores import TOKEN, Store
-from tests.simulation.plan import Sink
+from tests.simulation.plan import STOP, Sink
 from tests.simulation.world.world import SECOND
 
 BACKLOG = 200 * SECOND
@@ -105,6 +105,8 @@ def _due(course: Course, written: Written, troubles: Troubles) -> Iterator[int]:
         if one.gone and stamp < newest - CLOCK:
             continue  # the clock was set back: see fault 9 in docs/explain/reliability.md
         at = written.times[number]
+        if one.truncated and at > STOP * SECOND - SILENT:
+            continue  # nobody has noticed yet that its stream is silent
         if written.again and overlaps(unheard, at - SOON, at + SOON):
             continue
         if rotated_meanwhile(one, written.whole_at(number)):

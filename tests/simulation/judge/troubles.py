@@ -21,6 +21,8 @@ _AGENT = {"reload"}
 CLOCK = 2 * SECOND
 """How far the Engine's clock and that of the host are apart at the most."""
 FOREVER = 1 << 62
+SILENT = 310 * SECOND
+"""How long it may take until the agent notices that a stream of a truncated log is silent."""
 _GAP = re.compile(r"logs of (\S+): lines between (.+) and (.+) may be lost")
 
 
@@ -76,6 +78,8 @@ class Troubles:
             self.sinks[step.of["sink"]].append(window)
         elif step.verb.startswith("queue"):
             self.queue.append(window)
+        elif step.verb == "truncate":
+            self.engines[step.of["node"]].append(Window(begin, begin + SILENT, step.verb))
         elif step.verb == "clock":
             self.engines[step.of["node"]].append(Window(begin, begin, step.verb))
         else:

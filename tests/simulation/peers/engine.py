@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -26,6 +26,7 @@ PIECE = 16_384
 """Bytes of a line that the Engine keeps together."""
 RING = 256
 """Events that it keeps."""
+FOREVER = 1 << 62
 PATH = "/simulated/run/docker.sock"
 FOLDER = "/simulated/docker"
 
@@ -80,6 +81,8 @@ class Container:
         """By stream, what was written since the last newline, and is in no row yet."""
         self.open_time: dict[int, int] = {}
         """By stream, the time of the rows of a line whose end is not written yet."""
+        self.truncated: Literal["", "short", "long"] = ""
+        """How long the log was when something else emptied its file. The Engine has not noticed."""
         self.log: LogFiles | None = None
 
 
@@ -104,11 +107,18 @@ class LogFiles:
             "stream": "stdout" if row.stream == 1 else "stderr",
             "time": _stamp(row.time),
         }
+        self._file.data += orjson.dumps(line) + b"\n"
+        self._changed()
+
+    def _changed(self) -> None:
         file = self._file
-        file.data += orjson.dumps(line) + b"\n"
         file.changed = self._host.time()
         for inotify, number in list(file.watchers):
             inotify.told(number, 0x2)  # type: ignore[attr-defined]
+
+    def truncate(self) -> None:
+        self._file.data.clear()
+        self._changed()
 
     def rotate(self) -> None:
         one = self._one
@@ -160,6 +170,8 @@ class Follow:
         """The number of the row at which it ends, if the container has ended; it may run again."""
         self.waits = False
         """For room at the client's end."""
+        self.most = FOREVER
+        """The number of the row from which on it gives none, though there are some."""
 
 
 class SimulatedEngine:
@@ -183,6 +195,8 @@ class SimulatedEngine:
         self.delay_events = 0.0
         """Seconds that an event may come late."""
         self.up = True
+        for one in self.containers.values():
+            one.truncated = ""
         self.clock_offset = 0
         """Nanoseconds that its clock is ahead of its host's, where it runs in a virtual machine."""
         self.answer_late = 0.0
@@ -229,7 +243,7 @@ class SimulatedEngine:
         return one
 
     def start(self, one: Container) -> None:
-        one.running, one.started = True, self.now()
+        one.running, one.started, one.truncated = True, self.now(), ""
         self._emit("start", one)
 
     def die(self, one: Container, code: int = 0) -> None:
@@ -301,6 +315,20 @@ class SimulatedEngine:
         one.rows.append(row)
         if one.log is not None:
             one.log.append(row)
+
+    def truncate(self, one: Container) -> None:
+        """Something else empties the log's file, of a log that is not rotated. By its own count the
+        Engine is behind what is written then: streams give what there is when they are opened, and
+        the end of the log is searched for in vain, or without end if it was long."""
+        one.truncated = "long" if one.size > 1000 else "short"
+        one.dropped += len(one.rows)
+        one.rows.clear()
+        one.files[:], one.size = [one.dropped], 0
+        one.gone.append((one.dropped, self._world.now))
+        for follow in one.followers:
+            follow.most = follow.next
+        if one.log is not None:
+            one.log.truncate()
 
     def stop_answering(self) -> None:
         """The Engine ends: all connections close, and the socket is gone."""
@@ -437,6 +465,10 @@ class SimulatedEngine:
         kind = "raw" if one.tty else "multiplexed"
         peer.begin(Content_Type=f"application/vnd.docker.{kind}-stream")
         rows, first = one.rows, 0
+        if "tail" in query and one.truncated:
+            if one.truncated == "short":
+                peer.finish()
+            return
         if tail := int(query.get("tail", "-1")) + 1:
             first = max(0, len(rows) - tail + 1)
         if "since" in query:
@@ -446,6 +478,8 @@ class SimulatedEngine:
         until = _nanoseconds(query["until"]) if "until" in query else None
         follow = Follow(one, peer, one.dropped + first)
         if query.get("follow") == "1" and until is None:
+            if one.truncated:
+                follow.most = self.total(one)
             self._pump(follow)
             one.followers.append(follow)
 
@@ -476,21 +510,21 @@ class SimulatedEngine:
             follow.next = one.files[-1]
         room = end.room()
         rows = one.rows
-        index = follow.next - one.dropped
-        if index >= len(rows):
+        index, last = follow.next - one.dropped, min(len(rows), follow.most - one.dropped)
+        if index >= last:
             return
         if room <= 0:
             self._pump_later(follow, 0.05)
             return
         out = []
-        while index < len(rows) and room > 0:
+        while index < last and room > 0:
             frame = _frame(rows[index], one.tty)
             out.append(frame)
             room -= len(frame)
             index += 1
         follow.next = one.dropped + index
         follow.peer.more(b"".join(out))
-        if index < len(rows):
+        if index < last:
             self._pump_later(follow, 0.01)
 
     def _pump_later(self, follow: Follow, seconds: float) -> None:
@@ -507,7 +541,7 @@ class SimulatedEngine:
         one = follow.container
         if follow not in one.followers:
             return
-        if follow.next < follow.until:
+        if follow.next < min(follow.until, follow.most):
             self._pump(follow)
             self._world.after(0.05, self._end, follow)
             return
