@@ -26,7 +26,7 @@ from pipeline.sources.docker.discovery.facts import from_event, from_list
 from pipeline.sources.docker.discovery.start_position import Start, StartPositions
 from pipeline.sources.docker.discovery.told import following
 from pipeline.sources.docker.discovery.watch import Event, Watch
-from pipeline.sources.docker.engine.client import Engine
+from pipeline.sources.docker.engine.client import Engine, NotFound
 from pipeline.sources.docker.lifecycle.draining import Draining
 from pipeline.sources.docker.lifecycle.event_queue import EventQueue
 from pipeline.sources.docker.lifecycle.exit import Exit
@@ -650,8 +650,10 @@ class DockerSource:
             return False
         try:
             answer = await self._engine.get(f"/containers/{container_id}/json")
-        except EngineError:
+        except NotFound:
             return True  # gone in the meantime
+        except EngineError:
+            return False  # its follower asks again
         return bool((answer.get("State") or {}).get("StartedAt") == position.ended)
 
     async def _check_ended(self, ended: list[str]) -> None:
