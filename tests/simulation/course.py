@@ -268,8 +268,9 @@ class Course:
     def _finish(self, name: str, one: Container, stream: int) -> None:
         number, rest = self._begun.pop((name, stream))
         written, engine = self.written[name], self._engine_of(name)
-        if written.first[number] < 0:
+        if written.first[number] < 0:  # the Engine gives it a time only now
             written.first[number] = engine.total(one)
+            written.stamps[number] = written.node.host.time() + engine.clock_offset
         engine.write(one, rest, stream)
         written.ended[number] = self.world.now
         written.last[number] = engine.total(one) - 1

@@ -320,6 +320,8 @@ class SimulatedEngine:
         """Something else empties the log's file, of a log that is not rotated. By its own count the
         Engine is behind what is written then: streams give what there is when they are opened, and
         the end of the log is searched for in vain, or without end if it was long."""
+        if not one.size:
+            return
         one.truncated = "long" if one.size > 1000 else "short"
         one.dropped += len(one.rows)
         one.rows.clear()
