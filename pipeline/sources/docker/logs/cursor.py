@@ -108,11 +108,19 @@ class Cursor:
         self.position = Position(
             since=since.decode(),
             skip=self._completed - anchor,
-            mark=fingerprint(decoded, len(decoded.lines) - 1),
+            mark=self._mark(decoded),
             sequence=self.position.sequence + len(decoded.lines),
             place=self._place,
         )
         return self.position
+
+    def _mark(self, decoded: DecodedLines) -> int:
+        """What a replay from the anchor has to find as the last of `decoded`."""
+        last = len(decoded.lines) - 1
+        comes_whole = last not in decoded.begun or decoded.times[last] >= self._safe[0]
+        if comes_whole and last not in decoded.truncated:
+            return fingerprint(decoded, last)
+        return ANYTHING  # only its last piece comes again, or it is cut elsewhere the next time
 
     def flushed(self, count: int) -> Position:
         """Moves over `count` lines that were still open at the end of the stream. Returns the
@@ -152,6 +160,10 @@ def _newest_until_open(
     return times[index], first + index
 
 
+ANYTHING = 1
+"""The mark of a line that may not be the same when it is read again."""
+
+
 def fingerprint(decoded: DecodedLines, index: int) -> int:
     """Returns a checksum of a line's time, stream and text. Never 0."""
     seed = zlib.crc32(decoded.times[index], decoded.streams[index])
@@ -184,7 +196,11 @@ class Replay:
         """How many lines of the stream came before the position's time; None until that is
         known."""
         self._earlier = 0
-        self.done = not (position.skip or position.first or from_before or behind_gap)
+        self._at_open = bool(position.mark and position.since and not position.skip)
+        """Whether the position is before a line that was still open, so this has to come first."""
+        self.done = not (
+            position.skip or position.first or self._at_open or from_before or behind_gap
+        )
         self.gap = False
         """Whether the line at the position is no longer in the log, so that lines may be
         missing."""
@@ -230,7 +246,7 @@ class Replay:
         times = [*decoded.times, *(one.time for one in decoded.open)]
         if self._behind:
             return bool(decoded.times)
-        if not self._position.skip:
+        if not (self._position.skip or self._at_open):
             return False
         return bool(self._position.since and times) and min(times) > self._position.since.encode()
 
@@ -266,19 +282,19 @@ class Replay:
 
         If the count does not lead to the expected line, the log has changed (some drivers drop or
         merge lines). Then the fingerprint of the last consumed line decides, if it is found. Where
-        it must be and isn't, all lines are new.
+        it must be and isn't, all lines are new: the log was emptied or rotated in the middle of a
+        long line, whose other pieces have the time of the first.
         """
         skip = min(self._position.skip - self._passed, len(decoded.lines))
         mark = self._position.mark
-        if not mark or not skip or fingerprint(decoded, skip - 1) == mark:
+        if mark in (0, ANYTHING) or not skip or fingerprint(decoded, skip - 1) == mark:
             return skip
         self.inexact = True
         for index in range(len(decoded.lines)):
             if fingerprint(decoded, index) == mark:
                 return index + 1
-        if self._position.since or self._count < self._position.skip:
-            # The log may begin before the position, or the stream ended before it.
-            return skip
+        if self._passed or self._count < self._position.skip:
+            return skip  # it may be among those no longer kept, or the stream ended before it
         self.gap = True
         return 0
 

@@ -211,6 +211,37 @@ def test_a_line_open_in_the_first_piece_of_a_log_leaves_the_position_a_time(whol
     assert read(after, position)[0] == [b"after"]
 
 
+def test_a_log_emptied_in_the_middle_of_a_long_line_gives_all_that_came_after() -> None:
+    """The rest of the line has the time of its beginning, so the log seems to begin at the
+    position: as many new lines were skipped as had come after that time."""
+    part = b"p" * 16384
+    before = [(stamp(1), 1, part), (stamp(2), 2, b"one\n"), (stamp(3), 2, b"two\n")]
+    lines, position = read(before, Position())
+    assert (lines, position.since, position.skip) == ([b"one", b"two"], stamp(1).decode(), 2)
+    after = [(stamp(1), 1, b"end\n"), (stamp(4), 2, b"three\n"), (stamp(5), 2, b"four\n")]
+    assert read(after, position)[0] == [b"end", b"three", b"four"]
+
+
+def test_a_position_before_an_open_line_that_is_gone_tells_of_a_gap() -> None:
+    """Sinks that had got more than the others then passed over as many new lines."""
+    frames = [(stamp(1), 1, b"one\n"), (stamp(2), 1, b"p" * 16384)]
+    _, position = read(frames, Position(), step=20_000)
+    assert (position.since, position.skip) == (stamp(2).decode(), 0)
+    replay = Replay(position)
+    new = columns_of(b"new", start=3)
+    assert replay.filter(new).lines == [b"new"]
+    assert (replay.gap, replay.inexact) == (True, True)
+
+
+def test_a_long_line_of_which_only_the_end_comes_again_is_skipped_all_the_same() -> None:
+    part = b"p" * 16384
+    frames = [(stamp(1), 1, part), (stamp(2), 2, b"one\n"), (stamp(1), 1, b"end\n")]
+    lines, position = read(frames, Position())
+    assert (lines, position.since) == ([b"one", part + b"end"], stamp(2).decode())
+    after = [(stamp(4), 2, b"two\n")]
+    assert read([*frames, *after], position)[0] == [b"two"]
+
+
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_a_truncated_line_keeps_its_mark_when_lines_before_it_are_skipped(kept: int) -> None:
     position = Position(since=stamp(0).decode(), skip=kept)
