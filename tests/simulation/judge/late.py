@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course
 from tests.simulation.judge.arrivals import Arrivals
-from tests.simulation.judge.rotation import rotated_meanwhile
+from tests.simulation.judge.rotation import behind_clock, rotated_meanwhile
 from tests.simulation.judge.troubles import Troubles
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import CALM, Sink
@@ -26,10 +26,12 @@ def late(course: Course, sink: Sink, arrivals: Arrivals, troubles: Troubles) -> 
             continue  # its streams are silent for minutes
         if (written.again or written.ended_at) and troubles.unheard(written.node.host.name):
             continue
+        behind = behind_clock(written)
         wrong = [
             (number, when)
             for number, when in numbers.items()
             if number not in written.cut
+            and number not in behind
             and when - (ended := written.whole_at(number)) > SOON
             and not rotated_meanwhile(written.container, ended)
             and any(max(begin, ended) + SOON < min(end, when) for begin, end in calms)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
-from tests.simulation.judge.rotation import SOON, rotated_meanwhile
-from tests.simulation.judge.troubles import CLOCK, SILENT, Troubles, overlaps
+from tests.simulation.judge.rotation import SOON, behind_clock, rotated_meanwhile
+from tests.simulation.judge.troubles import SILENT, Troubles, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.peers.stores import TOKEN, Store
 from tests.simulation.plan import STOP, Sink
@@ -97,14 +97,15 @@ def _due(course: Course, written: Written, troubles: Troubles) -> Iterator[int]:
             yield from range(len(written.first))
         return
     dropped = [dropped for dropped, _ in one.gone]
-    newest = 0
+    behind = behind_clock(written)
     for number, first in enumerate(written.first):
         if first < 0:
             continue  # nothing of it was ever whole enough for the Engine
-        newest = max(newest, stamp := written.stamps[number])
-        if one.gone and stamp < newest - CLOCK:
-            continue  # the clock was set back: see fault 9 in docs/explain/reliability.md
+        if number in behind:
+            continue
         at = written.times[number]
+        if at > one.cut_by_truncation:
+            continue  # nobody can tell the rest of that line from its beginning
         if one.truncated and at > STOP * SECOND - SILENT:
             continue  # nobody has noticed yet that its stream is silent
         if written.again and overlaps(unheard, at - SOON, at + SOON):

@@ -83,6 +83,8 @@ class Container:
         """By stream, the time of the rows of a line whose end is not written yet."""
         self.truncated: Literal["", "short", "long"] = ""
         """How long the log was when something else emptied its file. The Engine has not noticed."""
+        self.cut_by_truncation = FOREVER
+        """When that was in the middle of a line for the first time."""
         self.log: LogFiles | None = None
 
 
@@ -323,6 +325,8 @@ class SimulatedEngine:
         if not one.size:
             return
         one.truncated = "long" if one.size > 1000 else "short"
+        if one.open_time:
+            one.cut_by_truncation = min(one.cut_by_truncation, self._world.now)
         one.dropped += len(one.rows)
         one.rows.clear()
         one.files[:], one.size = [one.dropped], 0
