@@ -112,17 +112,18 @@ def test_where_the_line_at_the_position_is_gone_a_gap_is_said_and_a_number_left_
     assert (list(given.batch.sequences), given.doubtful_from) == ([9], 8)
 
 
-def test_where_another_line_is_where_the_last_one_was_its_number_is_in_doubt_and_no_gap() -> None:
-    made = Batching(Position(since=T1.decode(), skip=1, mark=1, sequence=7))
+def test_where_another_line_is_where_the_last_one_was_it_is_new_and_a_gap_is_told() -> None:
+    made = Batching(Position(since=T1.decode(), skip=1, mark=12345, sequence=7))
     made.batcher.resume("a reason")
     given = made.write(b"other", b"new")
     assert given is not None
     assert given.batch is not None
-    assert (given.batch.lines, given.gap, given.doubtful_from) == ([b"new"], None, 7)
+    assert given.gap is not None
+    assert (given.batch.lines, given.doubtful_from) == ([b"other", b"new"], 8)
 
 
 def test_what_is_missing_is_said_with_the_next_line_and_once() -> None:
-    made = Batching(Position(since=T1.decode(), sequence=7, mark=1))
+    made = Batching(Position(since=T1.decode(), sequence=7))
     made.batcher.missing = "damaged"
     assert made.batcher.take(DecodedLines(), WEB) is None
     first, second = made.write(b"a", time=LATER + b" "), made.write(b"b", time=LATER + b" ")
