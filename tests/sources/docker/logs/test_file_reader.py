@@ -30,7 +30,8 @@ def ended(following: Following, name: str) -> bool:
 
 
 async def stop(engine: PrivateEngine, name: str) -> None:
-    await asyncio.to_thread(engine.docker, "exec", name, "touch", "/stop")
+    """Detached, since a container that ends at once takes the command with it."""
+    await asyncio.to_thread(engine.docker, "exec", "--detach", name, "touch", "/stop")
 
 
 async def test_a_log_is_read_now_in_one_way_and_now_in_the_other(
