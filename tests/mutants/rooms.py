@@ -30,6 +30,14 @@ ROOMS = {
             f"{DOCKER}/discovery/test_start_position.py",
         ),
     ),
+    "pipeline/sources/docker/logs/replay.py": Room(
+        (f"{DOCKER}/logs/test_cursor.py",),
+        (
+            f"{DOCKER}/logs/test_follower.py",
+            f"{DOCKER}/engine/test_gathered_reads.py",
+            f"{DOCKER}/discovery/test_start_position.py",
+        ),
+    ),
     "pipeline/sources/docker/logs/batcher.py": Room(
         (f"{DOCKER}/logs/test_batcher.py",),
         (f"{DOCKER}/logs/test_follower.py",),

@@ -19,7 +19,9 @@ from pipeline.model.batch import Batch
 from pipeline.model.container import Container
 from pipeline.model.timestamps import NO_TIME, timestamp
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.logs.cursor import Cursor, Replay, fingerprint
+from pipeline.sources.docker.logs.cursor import Cursor
+from pipeline.sources.docker.logs.fingerprint import fingerprint
+from pipeline.sources.docker.logs.replay import Replay
 
 
 class Gap(NamedTuple):

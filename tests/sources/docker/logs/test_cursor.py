@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from pipeline.accounting.checkpoint import Position
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.decode.frames import FrameDecoder
-from pipeline.sources.docker.logs import cursor as module
-from pipeline.sources.docker.logs.cursor import Cursor, Replay, fingerprint
+from pipeline.sources.docker.logs import replay as module
+from pipeline.sources.docker.logs.cursor import Cursor
+from pipeline.sources.docker.logs.fingerprint import fingerprint
+from pipeline.sources.docker.logs.replay import Replay
 from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
