@@ -10,10 +10,10 @@ from tests.simulation.course import Course, Written
 from tests.simulation.judge.arrivals import Arrivals
 from tests.simulation.judge.queue import Queue
 from tests.simulation.judge.rotation import rotated_meanwhile
-from tests.simulation.judge.troubles import FOREVER, Troubles, Window, overlaps
+from tests.simulation.judge.troubles import Troubles, Window, overlaps
 from tests.simulation.judge.wrong import Wrong
 from tests.simulation.plan import Sink
-from tests.simulation.world.world import SECOND
+from tests.simulation.world.world import FOREVER, SECOND
 
 HTTP = ("http", "victorialogs")
 DOUBT = 60 * SECOND

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tests.simulation.course import Course, Written
 from tests.simulation.plan import Step
-from tests.simulation.world.world import SECOND
+from tests.simulation.world.world import FOREVER, SECOND
 
 _ENGINE = {
     "cut_logs", "cut_events", "engine_down", "lose_events", "late_events",
@@ -20,7 +20,6 @@ _DISK = {"disk_full", "disk_fails", "disk_stalls"}
 _AGENT = {"reload"}
 CLOCK = 2 * SECOND
 """How far the Engine's clock and that of the host are apart at the most."""
-FOREVER = 1 << 62
 SILENT = 310 * SECOND
 """How long it may take until the agent notices that a stream of a truncated log is silent."""
 _GAP = re.compile(r"logs of (\S+): lines between (.+) and (.+) may be lost")

@@ -20,13 +20,12 @@ from tests.simulation.peers.http import HttpListener, HttpPeer, Request
 from tests.simulation.world.disk import File, Folder
 from tests.simulation.world.host import Host
 from tests.simulation.world.network import Network
-from tests.simulation.world.world import SECOND, World
+from tests.simulation.world.world import FOREVER, SECOND, World
 
 PIECE = 16_384
 """Bytes of a line that the Engine keeps together."""
 RING = 256
 """Events that it keeps."""
-FOREVER = 1 << 62
 PATH = "/simulated/run/docker.sock"
 FOLDER = "/simulated/docker"
 
@@ -197,8 +196,6 @@ class SimulatedEngine:
         self.delay_events = 0.0
         """Seconds that an event may come late."""
         self.up = True
-        for one in self.containers.values():
-            one.truncated = ""
         self.clock_offset = 0
         """Nanoseconds that its clock is ahead of its host's, where it runs in a virtual machine."""
         self.answer_late = 0.0
@@ -350,6 +347,8 @@ class SimulatedEngine:
     def answer_again(self) -> None:
         """It answers, and may have forgotten what has happened meanwhile."""
         self.up = True
+        for one in self.containers.values():
+            one.truncated = ""  # it opens the files anew, and sees where they end
         if self._chance.random() < 0.5:
             self._ring.clear()
         self._network.listeners[self.path] = HttpListener(self._serve)

@@ -16,6 +16,8 @@ from greenlet import getcurrent
 SECOND: Final = 10**9
 """Nanoseconds. All times here are nanoseconds since the world began, unless a name says else."""
 MICROSECOND: Final = 10**3
+FOREVER: Final = 1 << 62
+"""A time that never comes."""
 EPOCH: Final = 1_790_000_000 * SECOND
 """When the world begins, in nanoseconds since 1970: 2026-09-21."""
 UPTIME: Final = 100_000 * SECOND
