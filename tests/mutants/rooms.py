@@ -16,28 +16,23 @@ class Room(NamedTuple):
 
 
 DOCKER = "tests/sources/docker"
+POSITION = Room(
+    (f"{DOCKER}/logs/test_cursor.py",),
+    (
+        f"{DOCKER}/logs/test_follower.py",
+        f"{DOCKER}/engine/test_gathered_reads.py",
+        f"{DOCKER}/discovery/test_start_position.py",
+    ),
+)
+"""Of the files that tell together where an agent is in a log."""
 
 ROOMS = {
     "pipeline/sources/docker/decode/frames.py": Room(
         (f"{DOCKER}/decode/test_frames.py",),
         (f"{DOCKER}/decode/test_frames_at_once.py", "tests/native/test_frames.py"),
     ),
-    "pipeline/sources/docker/logs/cursor.py": Room(
-        (f"{DOCKER}/logs/test_cursor.py",),
-        (
-            f"{DOCKER}/logs/test_follower.py",
-            f"{DOCKER}/engine/test_gathered_reads.py",
-            f"{DOCKER}/discovery/test_start_position.py",
-        ),
-    ),
-    "pipeline/sources/docker/logs/replay.py": Room(
-        (f"{DOCKER}/logs/test_cursor.py",),
-        (
-            f"{DOCKER}/logs/test_follower.py",
-            f"{DOCKER}/engine/test_gathered_reads.py",
-            f"{DOCKER}/discovery/test_start_position.py",
-        ),
-    ),
+    "pipeline/sources/docker/logs/cursor.py": POSITION,
+    "pipeline/sources/docker/logs/replay.py": POSITION,
     "pipeline/sources/docker/logs/batcher.py": Room(
         (f"{DOCKER}/logs/test_batcher.py",),
         (f"{DOCKER}/logs/test_follower.py",),

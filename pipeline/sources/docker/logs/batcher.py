@@ -20,8 +20,7 @@ from pipeline.model.container import Container
 from pipeline.model.timestamps import NO_TIME, timestamp
 from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.logs.cursor import Cursor
-from pipeline.sources.docker.logs.fingerprint import fingerprint
-from pipeline.sources.docker.logs.replay import Replay
+from pipeline.sources.docker.logs.replay import Replay, fingerprint
 
 
 class Gap(NamedTuple):

@@ -20,7 +20,7 @@ import msgspec
 from pipeline import native
 from pipeline.accounting.checkpoint import FilePlace, Position
 from pipeline.sources.docker.decode.decoded import DecodedLines, OpenLine
-from pipeline.sources.docker.logs.fingerprint import ANYTHING, fingerprint
+from pipeline.sources.docker.logs.replay import ANYTHING, fingerprint
 
 
 class Cursor:

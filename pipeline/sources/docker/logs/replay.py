@@ -1,13 +1,24 @@
-"""Which lines of a log that is opened at its position again are new. See `cursor`."""
+"""Which lines of a log that is opened at its position again are new, and how one is known again.
+See `cursor`."""
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 
 from pipeline.accounting.checkpoint import Position
 from pipeline.model.batch import ENTRY_OVERHEAD
 from pipeline.sources.docker.decode.decoded import DecodedLines, concatenated
-from pipeline.sources.docker.logs.fingerprint import ANYTHING, fingerprint
+
+ANYTHING = 1
+"""The mark of a line that may not be the same when it is read again."""
+
+
+def fingerprint(decoded: DecodedLines, index: int) -> int:
+    """Returns a checksum of a line's time, stream and text. Never 0."""
+    seed = zlib.crc32(decoded.times[index], decoded.streams[index])
+    return zlib.crc32(decoded.lines[index], seed) or 1
+
 
 MOST_HELD = 4 << 20
 """Most bytes of lines that a replay keeps while it counts. An anchor can be millions of lines back:

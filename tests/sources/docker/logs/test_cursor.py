@@ -14,8 +14,7 @@ from pipeline.sources.docker.decode.decoded import DecodedLines
 from pipeline.sources.docker.decode.frames import FrameDecoder
 from pipeline.sources.docker.logs import replay as module
 from pipeline.sources.docker.logs.cursor import Cursor
-from pipeline.sources.docker.logs.fingerprint import fingerprint
-from pipeline.sources.docker.logs.replay import Replay
+from pipeline.sources.docker.logs.replay import Replay, fingerprint
 from tests.suite.examples import examples
 
 pytestmark = pytest.mark.usefixtures("either_loops")
