@@ -9,7 +9,7 @@ import { pageKeys } from "./keys.js";
 import { useJson } from "./lib/hooks.js";
 import { go, readRoute } from "./lib/route.js";
 import { applyTable, createTable } from "./lib/table.js";
-import { html, render, useEffect, useRef, useState } from "./lib/ui.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./lib/ui.js";
 import { Guard, View, titleOf } from "./view.js";
 
 const SILENCE = 10; // seconds; a line comes every two
@@ -25,7 +25,8 @@ function streamFor(route) {
 
 function useRoute() {
   const [route, setRoute] = useState(readRoute);
-  useEffect(() => {
+  // Before the first paint: after it, an address that changed in between was passed over.
+  useLayoutEffect(() => {
     const changed = () => {
       takeToken();
       setRoute(readRoute());

@@ -39,6 +39,30 @@ def test_the_token_outlasts_a_reload(opened: Opener, started: Started) -> None:
     assert page.url.endswith("#/containers")
 
 
+ELSEWHERE_AT_ONCE = """
+  const frame = requestAnimationFrame;
+  requestAnimationFrame = (paint) => setTimeout(() => frame(paint), 500);
+  const replace = history.replaceState.bind(history);
+  history.replaceState = (...given) => {
+    replace(...given);
+    setTimeout(() => { location.hash = "#/logs"; });
+  };
+"""
+"""A reader who goes to another view as soon as the token is out of the address, and a browser that
+is busy and paints late."""
+
+
+def test_an_address_that_changes_before_the_first_paint_is_followed(
+    opened: Opener, started: Started
+) -> None:
+    agent, _ = started()
+    page = opened.blank(agent)
+    page.add_init_script(ELSEWHERE_AT_ONCE)
+    page.goto(opening(agent.address, agent.token))
+    expect(page.get_by_text("● Live")).to_be_visible()
+    assert page.url.endswith("#/logs")
+
+
 @pytest.mark.parametrize("token", ["", "not-the-token-of-this-agent"])
 def test_without_the_token_the_page_says_which_command_opens_it(
     opened: Opener, started: Started, token: str
