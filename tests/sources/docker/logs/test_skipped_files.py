@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -62,6 +63,13 @@ def seconds_between(earlier: str, later: str) -> float:
     return to_seconds(later.encode()) - to_seconds(earlier.encode())
 
 
+def shortest_noticed(waits: Sequence[float]) -> float:
+    """Seconds that a jump must last to be noticed (docs/decisions/0004). `waits`: seconds between
+    each line and the next one before it, where none was missing."""
+    file_before = sum(list(waits)[-LINES_OF_A_FILE:])
+    return max(file_before / SHARE, LONGER * max(waits, default=0.0))
+
+
 @pytest.fixture
 def slow_reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that has other things to do between two reads."""
@@ -94,17 +102,17 @@ async def test_every_line_that_is_missing_is_in_a_range_that_was_reported(
         with flooding(engine, busybox, *options) as name:
             await following.until(lambda: "end" in following.lines(name)[-1:], "no end")
             said, got = ranges(caplog, name), entries(following, name)
-            missing, pause = 0, 0.0
-            for at, ((number, time, sequence), (later, until, then)) in enumerate(pairwise(got)):
+            missing = 0
+            waits: deque[float] = deque(maxlen=3 * LINES_OF_A_FILE)
+            for (number, time, sequence), (later, until, then) in pairwise(got):
                 assert later > number, f"{later} after {number}"
                 assert (then == sequence + 1) == ((time, until) not in said)
                 jump = seconds_between(time, until)
                 if later == number + 1:
-                    pause = max(pause, jump)
-                    continue
-                missing += later - number - 1
-                file_before = seconds_between(got[max(0, at - LINES_OF_A_FILE)][1], time)
-                assert (time, until) in said or jump < max(file_before / SHARE, LONGER * pause)
+                    waits.append(jump)
+                else:
+                    missing += later - number - 1
+                    assert (time, until) in said or jump < shortest_noticed(waits)
             counted = following.metrics.registry.get_sample_value
             assert (counted("dockline_log_gaps_total", {"container": name}) or 0) == len(said)
             assert missing  # or it was no flood
