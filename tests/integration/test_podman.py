@@ -315,10 +315,10 @@ async def test_the_page_has_its_containers_and_their_older_lines(
     def ask() -> tuple[dict[str, dict[str, object]], list[str]]:
         with AgentProcess(tmp_path / "agent", host.url) as agent:
             agent.connected()
+            lines_of_it = f"/api/lines?container={talks}&before=2100-01-01T00:00:00Z"
+            agent.until(lambda: agent.get(lines_of_it)[0] == 200, "not listed")
             listed = json.loads(agent.get("/api/containers")[1])["containers"]
-            found = json.loads(
-                agent.get(f"/api/lines?container={talks}&before=2100-01-01T00:00:00Z")[1]
-            )
+            found = json.loads(agent.get(lines_of_it)[1])
         return {one["name"]: one for one in listed}, [one["message"] for one in found["lines"]]
 
     containers, lines = await asyncio.to_thread(ask)

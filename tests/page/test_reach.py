@@ -66,6 +66,13 @@ def asked(agent: AgentProcess, container: str, sequence: int) -> dict[str, Any]:
     return found
 
 
+def listed(agent: AgentProcess) -> None:
+    """Waits until the agent has listed the Engine's containers, which it does once it is
+    connected."""
+    agent.connected()
+    agent.until(lambda: agent.get(f"/api/reach?container={NAME}&sequence=1")[0] == 200, "unlisted")
+
+
 def places(agent: AgentProcess, container: str, sequence: int) -> dict[str, str]:
     found = asked(agent, container, sequence)
     return {f"{one['way']} {one['sink']}": one["state"] for one in found["sinks"]}
@@ -87,7 +94,7 @@ def test_of_each_sink_it_is_told_whether_it_is_done_with_the_entry(
         port = receiver.port  # nobody listens there from now on
     config = CONFIG.format(folder=tmp_path, port=port)
     with AgentProcess(tmp_path / "agent", engine.url, config) as agent:
-        agent.connected()
+        listed(agent)
         waits = EVERYWHERE | {"all down": "waiting", "all spooled": "on disk"}
         agent.until(
             lambda: places(agent, NAME, LINES) == waits, "they are not where they should be"
@@ -120,7 +127,7 @@ def test_of_each_sink_it_is_told_whether_it_is_done_with_the_entry(
             assert asked(agent, NAME, 5)["sinks"][1]["waiting"] == 0
             assert agent.stop() == 0
         agent.start()
-        agent.connected()
+        listed(agent)
         agent.until(lambda: set(places(agent, NAME, LINES + 1).values()) == {"before"})
 
 
@@ -131,7 +138,7 @@ def test_what_a_policy_dropped_does_not_wait_with_what_is_before_it(
     config = CONFIG.replace('buffer = {{ memory = "64MiB" }}', full)
     config = config.format(folder=tmp_path, port=1)
     with AgentProcess(tmp_path / "agent", engine.url, config) as agent:
-        agent.connected()
+        listed(agent)
         agent.until(lambda: places(agent, NAME, LINES)["all file"] == "settled")
         assert places(agent, NAME, 1)["all down"] == "waiting"
         assert places(agent, NAME, LINES)["all down"] == "ahead"
@@ -148,7 +155,7 @@ def test_what_cannot_be_told_is_said(
     other = engine.docker("run", "-d", "--network", "none", "--name", "other", busybox, "true")
     try:
         with AgentProcess(tmp_path / "agent", engine.url, config) as agent:
-            agent.connected()
+            listed(agent)
             for query, status, words in (
                 (f"container={NAME}", 400, "sequence= is the number"),
                 (f"container={NAME}&sequence=-1", 400, "sequence= is the number"),
