@@ -48,8 +48,8 @@ class State:
 
     @property
     def runs(self) -> bool:
-        """Whether its processes exist: also while it is paused."""
-        return self.state in ("running", "paused")
+        """Whether its processes exist: also while it is paused, or Podman gives it time to stop."""
+        return self.state in ("running", "paused", "stopping")
 
     @property
     def ended(self) -> bool:

@@ -43,7 +43,7 @@ LABELS = {
     "interface": "network interface inside the container",
     "kind": "of a buffer: `memory` or `disk`. Of an error: `daemon`, `stream`, `list`, `event`, "
     "`event_backlog`, `stats_…`, `disk_…`, `missed` or `maybe_missed` (a log that was removed "
-    "before it was opened), `abandoned`, `silent`, `bug`",
+    "before it was opened; on Podman, before its end was read), `abandoned`, `silent`, `bug`",
     "label": "name of the container's label that is invalid",
     "outcome": "`delivered`, `dead_lettered` or `dropped`",
     "reason": "of a drop: `drop_newest` or `drop_oldest` (the buffer's policy), `refused` (by the "

@@ -28,23 +28,29 @@ PATIENCE = 120.0
 
 
 class Kept:
-    """An output that keeps all batches. It settles them at once, unless `stuck`."""
+    """An output that keeps all batches. It settles them at once, unless `stuck`, and has room
+    unless `room` is cleared."""
 
     def __init__(self) -> None:
         self.name = "kept"
         self.batches: list[Batch] = []
         self.stuck = False
+        self.room = asyncio.Event()
+        self.room.set()
 
     def offer(self, envelope: Envelope) -> bool:
-        """Takes a batch; there is always room."""
+        """Takes a batch, if there is room. Returns whether there is."""
+        if not self.room.is_set():
+            return False
         self.batches.append(envelope.batch)
         if not self.stuck:
             envelope.ack.settle()
         return True
 
     async def put(self, envelope: Envelope) -> None:
-        """Never called, since `offer` always takes the batch."""
-        raise AssertionError("there is always room")
+        """Takes a batch once there is room."""
+        await self.room.wait()
+        self.offer(envelope)
 
 
 class Following:
@@ -102,18 +108,21 @@ class Following:
         labels = {"container": name}
         return self.metrics.registry.get_sample_value("dockline_log_gaps_total", labels) or 0
 
-    async def until(self, holds: Callable[[], object], what: str = "") -> None:
-        """Waits until `holds()` is true. Fails after `PATIENCE` seconds with the message `what`."""
+    async def until(self, holds: Callable[[], object], what: str | Callable[[], str] = "") -> None:
+        """Waits until `holds()` is true. Fails after `PATIENCE` seconds with the message `what`, or
+        that which it returns then."""
         deadline = time.monotonic() + PATIENCE
         while not holds():
-            assert time.monotonic() < deadline, what or "it did not happen in time"
+            if time.monotonic() >= deadline:
+                said = what if isinstance(what, str) else what()
+                raise AssertionError(said or "it did not happen in time")
             await asyncio.sleep(0.02)
 
     async def until_lines(self, name: str, count: int) -> list[str]:
         """Waits until the container has logged `count` lines, and returns its lines."""
         await self.until(
             lambda: len(self.lines(name)) >= count,
-            f"{name} gave {len(self.lines(name))} lines of {count}",
+            lambda: f"{name} gave {len(self.lines(name))} lines of {count}",
         )
         return self.lines(name)
 

@@ -30,6 +30,9 @@ LOGS = {"stdout": "1", "stderr": "1", "timestamps": "1"}
 COUNT = "i=0; while [ $i -lt {} ]; do echo line $i; i=$((i+1)); done"
 AT_ONCE = "seq 0 {} | sed 's/^/line /'"
 """Written 4 KiB at a time, so that Podman's monitor reads the end of one line with the next."""
+MANY = 100_000
+"""Lines, far more than sockets hold. Podman gives a third of them to who follows a container that
+does not run."""
 FOREVER = "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done"
 
 
@@ -138,6 +141,73 @@ async def test_a_container_started_again_goes_on(host: Host, following: Followin
         if runs < 3:
             await host.do("start", name)
     assert following.lines(name) == numbered(50) * 3
+
+
+AWAY = {
+    "ended": "",
+    "paused": "sleep 5; echo on; sleep 600",
+    "stopping": "while true; do sleep 0.1; done",
+}
+"""What a container does after its many lines, by what has become of it when the agent returns."""
+
+
+@pytest.mark.parametrize("state", AWAY)
+async def test_all_lines_come_of_a_container_that_does_not_run_when_the_agent_returns(
+    host: Host, tmp_path: Path, state: str
+) -> None:
+    waits = "echo line 0; while [ ! $go ]; do sleep 0.05; done"
+    traps = "trap go=1 USR1; trap 'sleep 5; echo on; exit' TERM"
+    lines = f"seq 1 {MANY - 1} | sed 's/^/line /'"
+    name = await host.run(f"go=; {traps}; {waits}; {lines}; {AWAY[state]}")
+    async with follow(host.url, state=tmp_path, start="beginning") as following:
+        assert await following.until_lines(name, 1) == ["line 0"]
+    await host.do("kill", "--signal=USR1", name)
+    while f"line {MANY - 1}" not in await host.do("logs", "--tail=1", name):
+        await asyncio.sleep(0.1)
+    async with asyncio.TaskGroup() as tasks:
+        if state == "ended":
+            await host.do("wait", name)
+        elif state == "paused":
+            await host.do("pause", name)
+        else:
+            tasks.create_task(host.do("stop", "--time=60", name))
+            while "stopping" not in await host.do("inspect", "--format={{.State.Status}}", name):
+                await asyncio.sleep(0.05)
+        async with follow(host.url, state=tmp_path) as following:
+            assert await following.until_lines(name, MANY - 1)
+            if state == "paused":
+                await host.do("unpause", name)
+            last = [] if state == "ended" else ["on"]
+            await following.until_lines(name, MANY - 1 + len(last))
+            assert following.lines(name) == numbered(MANY - 1, start=1) + last
+            assert following.gaps(name) == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--tty"]], ids=["streams", "terminal"])
+async def test_all_lines_come_of_a_container_that_ends_while_a_sink_holds_back(
+    host: Host, following: Following, options: list[str]
+) -> None:
+    name = await host.run("sleep 0.5; " + AT_ONCE.format(MANY - 1), *options)
+    await following.until_follower(name)
+    following.kept.room.clear()
+    await host.do("wait", name)
+    await asyncio.sleep(1)  # Podman leaves out lines by now
+    following.kept.room.set()
+    await following.until_lines(name, MANY)
+    assert following.lines(name) == numbered(MANY)
+    assert following.gaps(name) == 0
+
+
+async def test_all_lines_come_of_a_container_that_starts_again_at_once(
+    host: Host, following: Following
+) -> None:
+    name = await host.run(AT_ONCE.format(MANY - 1))
+    for _ in range(3):
+        await host.do("wait", name)
+        await host.do("start", name)
+    await following.until_lines(name, 4 * MANY)
+    assert following.lines(name) == numbered(MANY) * 4
+    assert following.gaps(name) == 0
 
 
 def tail_of(following: Following, name: str) -> Follower:

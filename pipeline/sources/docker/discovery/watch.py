@@ -33,6 +33,8 @@ ACTIONS = (
 )  # fmt: skip
 """Actions to subscribe to. All others are filtered out by the Engine: the `exec_*` events of health
 checks alone would push the rest out of its buffer of 256."""
+RUNS = ("running", "paused", "stopping")
+"""States of Podman in which a container runs. Its list of the running ones has only the first."""
 FIRST_WAIT, LONGEST_WAIT = 0.2, 15.0
 """Seconds between attempts to reach the Engine: at first, and at most."""
 
@@ -161,9 +163,7 @@ class Watch:
         await subscribed.wait()
         while True:
             asked = time.time()
-            running = await self._engine.get("/containers/json")
-            if not isinstance(running, list):
-                raise EngineError(f"{self._engine.endpoint.url} gives no list of containers")
+            running = await self._running()
             if not self._up.is_set():
                 self._came_up()
             self.asked = asked
@@ -172,6 +172,16 @@ class Watch:
                 async with asyncio.timeout(self.every):
                     await self._hurry.wait()
             self._hurry.clear()
+
+    async def _running(self) -> list[Any]:
+        """Asks for the containers that run. Podman's list of those lacks some that do."""
+        podman = self._engine.podman
+        listed = await self._engine.get("/containers/json", **({"all": "1"} if podman else {}))
+        if not isinstance(listed, list):
+            raise EngineError(f"{self._engine.endpoint.url} gives no list of containers")
+        if not podman:
+            return listed
+        return [one for one in listed if isinstance(one, dict) and one.get("State") in RUNS]
 
     def _came_up(self) -> None:
         self.problem = None

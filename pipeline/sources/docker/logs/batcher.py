@@ -66,6 +66,7 @@ class Batcher:
         self._acks = acks
         self._clock = clock
         self._why_lost = ""
+        self._left_out = ""
         self.missing = ""
         """Why lines before the next one may be missing; empty when none are. Reported with the next
         line, or by `gap_at_end`."""
@@ -94,16 +95,24 @@ class Batcher:
 
     # ------------------------------------------------------------------- where it is opened
 
-    def resume(self, why_lost: str, *, from_before: bool = False, behind_gap: bool = False) -> None:
+    def resume(
+        self,
+        why_lost: str,
+        *,
+        from_before: bool = False,
+        behind_gap: bool = False,
+        left_out: str = "",
+    ) -> None:
         """Says that the log was opened again with the position's time as `since`.
 
         Lines that were consumed come again and are skipped. `from_before`: it begins before that
         time. `behind_gap`: it begins after the position, with a new line. `why_lost` is reported if
-        the line at the position is not in the log any more.
+        the line at the position is not in the log any more; `left_out`, unless it is empty, if that
+        is at another place than before.
         """
         self._cursor = Cursor(self.position)
         self._replay = Replay(self.position, from_before=from_before, behind_gap=behind_gap)
-        self._why_lost, self.missing = why_lost, ""
+        self._why_lost, self._left_out, self.missing = why_lost, left_out, ""
 
     def resume_at_place(self, why_lost: str) -> None:
         """Says that the log was opened again at the position's place in its files.
@@ -115,7 +124,7 @@ class Batcher:
         beyond = position.place.beyond
         self._cursor = Cursor(position, before=beyond - position.skip)
         self._replay = Replay(msgspec.structs.replace(position, since="", first=0, skip=beyond))
-        self._why_lost, self.missing = why_lost, ""
+        self._why_lost, self._left_out, self.missing = why_lost, "", ""
 
     # ------------------------------------------------------------------------------- lines
 
@@ -163,7 +172,8 @@ class Batcher:
         replay = self._replay
         if not (replay.gap or replay.inexact):
             return None
-        gap = self._gap(min(new.times, default=b""), self._why_lost) if replay.gap else None
+        why = self._why_lost if replay.gap else self._left_out
+        gap = self._gap(min(new.times, default=b""), why) if why else None
         return Numbered(gap=gap, doubtful_from=self.position.sequence if replay.inexact else None)
 
     def _gap(self, until: bytes, why: str) -> Gap:

@@ -14,6 +14,8 @@ class RunState(NamedTuple):
 
     ended: bool
     """Whether it has ended, and is not being restarted."""
+    steady: bool
+    """Whether it runs, and is neither paused nor being stopped."""
     started: str
     """When its current or last run began, as the Engine writes it; empty when it is removed."""
 
@@ -75,6 +77,8 @@ class ContainerState:
             state = (await self._engine.get(self._path)).get("State") or {}
         except NotFound:
             self.gone = True
-            return RunState(ended=True, started="")
-        runs = state.get("Running") or state.get("Restarting")
-        return RunState(not runs, str(state.get("StartedAt", "")))
+            return RunState(ended=True, steady=False, started="")
+        # Podman says of a container that has some seconds to stop that it doesn't run.
+        runs = state.get("Running") or state.get("Restarting") or state.get("Status") == "stopping"
+        steady = bool(runs) and state.get("Status") == "running"
+        return RunState(not runs, steady, str(state.get("StartedAt", "")))

@@ -122,6 +122,23 @@ def test_where_another_line_is_where_the_last_one_was_it_is_new_and_a_gap_is_tol
     assert (given.batch.lines, given.doubtful_from) == ([b"other", b"new"], 8)
 
 
+@pytest.mark.parametrize("left_out", ["", "left out"])
+def test_a_line_that_is_found_further_on_says_that_lines_were_left_out_where_none_should_be(
+    left_out: str,
+) -> None:
+    """Podman follows a container that has ended with holes; the whole log has more before it."""
+    made = Batching()
+    made.batcher.resume("a reason", left_out=left_out)
+    assert made.write(b"a", b"c")
+    made.batcher.resume("a reason", left_out=left_out)
+    given = made.write(b"a", b"b", b"c", b"d")
+    assert given is not None
+    assert given.batch is not None
+    assert given.batch.lines == [b"d"]
+    assert given.gap == (Gap(T1.decode(), T1, left_out) if left_out else None)
+    assert given.doubtful_from is not None
+
+
 def test_what_is_missing_is_said_with_the_next_line_and_once() -> None:
     made = Batching(Position(since=T1.decode(), sequence=7))
     made.batcher.missing = "damaged"
