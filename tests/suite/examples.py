@@ -7,14 +7,16 @@ that a run tells of the change and not of its luck. `full` looks further, at oth
 
 from __future__ import annotations
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 QUICK = 50
+NO_CLOCK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No example is too slow: on a busy machine, or under a sanitizer, each one may be."""
 
 settings.register_profile(
-    "quick", deadline=None, max_examples=QUICK, derandomize=True, database=None
+    "quick", parent=NO_CLOCK, max_examples=QUICK, derandomize=True, database=None
 )
-settings.register_profile("full", deadline=None)
+settings.register_profile("full", parent=NO_CLOCK)
 settings.register_profile(
     "no shrinking",  # of a failure: with a mutant it is enough to know that there is one
     parent=settings.get_profile("quick"),
