@@ -29,18 +29,18 @@ PATIENCE = 120.0
 
 class Kept:
     """An output that keeps all batches. It settles them at once, unless `stuck`, and has room
-    unless `room` is cleared."""
+    unless `has_room` is cleared."""
 
     def __init__(self) -> None:
         self.name = "kept"
         self.batches: list[Batch] = []
         self.stuck = False
-        self.room = asyncio.Event()
-        self.room.set()
+        self.has_room = asyncio.Event()
+        self.has_room.set()
 
     def offer(self, envelope: Envelope) -> bool:
         """Takes a batch, if there is room. Returns whether there is."""
-        if not self.room.is_set():
+        if not self.has_room.is_set():
             return False
         self.batches.append(envelope.batch)
         if not self.stuck:
@@ -49,7 +49,7 @@ class Kept:
 
     async def put(self, envelope: Envelope) -> None:
         """Takes a batch once there is room."""
-        await self.room.wait()
+        await self.has_room.wait()
         self.offer(envelope)
 
 

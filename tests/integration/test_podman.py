@@ -189,10 +189,10 @@ async def test_all_lines_come_of_a_container_that_ends_while_a_sink_holds_back(
 ) -> None:
     name = await host.run("sleep 0.5; " + AT_ONCE.format(MANY - 1), *options)
     await following.until_follower(name)
-    following.kept.room.clear()
+    following.kept.has_room.clear()
     await host.do("wait", name)
     await asyncio.sleep(1)  # Podman leaves out lines by now
-    following.kept.room.set()
+    following.kept.has_room.set()
     await following.until_lines(name, MANY)
     assert following.lines(name) == numbered(MANY)
     assert following.gaps(name) == 0

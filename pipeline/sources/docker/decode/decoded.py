@@ -42,6 +42,9 @@ class DecodedLines:
     cut: Sequence[int] = ()
     """Indexes of lines whose writer has ended in the middle of them. They were completed not by a
     piece of their own, but by what came later. All are in `begun`."""
+    late: bytes = b""
+    """Newest time of a piece that continues a line which began at an older one; empty without such
+    a piece. On Podman each piece has its own time."""
 
     def first(self, count: int) -> DecodedLines:
         """Returns the first `count` lines, as if the decoder had come no further.
@@ -65,6 +68,7 @@ class DecodedLines:
             completed,
             sorted([*still, *begun], key=lambda one: one.before),
             cut=[index for index in self.cut if index < count],
+            late=self.late,
         )
 
     def without_first(self, count: int) -> DecodedLines:
@@ -81,6 +85,7 @@ class DecodedLines:
             self.open,
             self.place,
             [index - count for index in self.cut if index >= count],
+            self.late,
         )
 
 
@@ -96,4 +101,5 @@ def concatenated(parts: Sequence[DecodedLines]) -> DecodedLines:
         whole.times.extend(part.times)
         whole.streams.extend(part.streams)
         whole.completed, whole.open, whole.place = part.completed, part.open, part.place
+        whole.late = max(whole.late, part.late)
     return whole

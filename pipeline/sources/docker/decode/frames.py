@@ -172,6 +172,7 @@ class TtyDecoder:
         self._partial: PartialLine | None = None
         self._stamp = b""
         """Timestamp before the open line, and the space after it, as they were written."""
+        self._late = b""
 
     def feed(self, data: bytes) -> DecodedLines:
         """Returns all lines that `data` completes."""
@@ -187,6 +188,7 @@ class TtyDecoder:
     def _given(self, decoded: DecodedLines) -> DecodedLines:
         self.completed += len(decoded.lines)
         decoded.completed, decoded.open = self.completed, self._open_lines()
+        decoded.late, self._late = self._late, b""
         return decoded
 
     def _continue_line(self, piece: bytes) -> None:
@@ -199,7 +201,12 @@ class TtyDecoder:
             own = self._stamp if text.startswith(self._stamp) else b""
             piece = text[len(own) :]
         if self._stamp and self._stamp[-2:] in piece:
-            piece = piece.replace(self._stamp, b"").replace(_second_after(self._stamp), b"")
+            piece, later = piece.replace(self._stamp, b""), _second_after(self._stamp)
+            if later in piece:
+                piece, self._late = (
+                    piece.replace(later, b""),
+                    max(self._late, split_timestamp(later)[0]),
+                )
         self._partial.add(own + piece)
 
     def _end_line(self, piece: bytes, decoded: DecodedLines) -> None:

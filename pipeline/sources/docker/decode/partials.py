@@ -68,6 +68,8 @@ class PartialLines:
             partial = None
         if partial is None:
             partial = PartialLine(time, self._max_line, before + len(decoded.lines))
+        elif time > partial.time:
+            decoded.late = max(decoded.late, time)
         partial.add(text.removesuffix(b"\n"))
         if text.endswith(b"\n") or (self._whole_writes and _is_last_of_write(text)):
             complete(partial, stream, decoded)

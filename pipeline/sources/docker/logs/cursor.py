@@ -8,7 +8,8 @@ is opened there again, exactly that many lines are skipped. No line is lost or r
 resolution of time: Podman's whole seconds with a thousand lines in each need nothing more.
 
 The anchor is the newest time seen, but never after the beginning of a line that is still open: such
-a line was not consumed, and has to be read again from its first piece.
+a line was not consumed, and has to be read again from its first piece. Nor is it a time that came
+with a later piece of a line (on Podman): a stream that begins there begins in the middle of it.
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ class Cursor:
         self._completed, self._place = decoded.completed, decoded.place
         if not decoded.lines:
             self._begun = max([self._begun, *(partial.time for partial in decoded.open)])
+            self._newest = max(self._newest, decoded.late)
             return
         first = decoded.completed - len(decoded.lines)
         partials = decoded.open
         before, was_newest = self._anchor, self._newest
         index = native.newest(decoded.times)
         newest = decoded.times[index]
+        if decoded.late > self._newest:
+            self._newest = was_newest = decoded.late
         if not partials and not decoded.begun:
             if newest > self._newest:
                 self._anchor, self._newest = (newest, first + index), newest

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.accounting.checkpoint import Position
 from pipeline.sources.docker.decode.decoded import DecodedLines
-from pipeline.sources.docker.decode.frames import FrameDecoder
+from pipeline.sources.docker.decode.frames import FrameDecoder, TtyDecoder
 from pipeline.sources.docker.logs import replay as module
 from pipeline.sources.docker.logs.cursor import Cursor
 from pipeline.sources.docker.logs.replay import Replay, fingerprint
@@ -103,6 +103,53 @@ def test_breaking_off_anywhere_and_resuming_gives_every_line_once(
     lines += more
     assert lines == everything
     assert position.sequence == len(everything)
+
+
+def podman_log_of(seed: int) -> list[tuple[int, bytes]]:
+    """Seconds and texts of pieces: Podman cuts lines anywhere, and each piece has its own time."""
+    source = random.Random(seed)
+    pieces: list[tuple[int, bytes]] = []
+    second = 0
+    for number in range(source.randrange(1, 60)):
+        text = b"%d" % number if source.random() < 0.7 else b"same"
+        text += b"\n"
+        at = source.randrange(1, len(text)) if source.random() < 0.3 else 0
+        pieces += [(second, text[:at])] if at else []
+        second += at > 0 and source.random() < 0.3
+        pieces.append((second, text[at:]))
+        second += source.random() < 0.1
+    return pieces
+
+
+@pytest.mark.fault(8)
+@pytest.mark.parametrize("stream", ["frames", "terminal"])
+@settings(max_examples=examples(400))
+@given(st.integers(0, 10**6), st.lists(st.floats(0, 1), max_size=5), st.integers(1, 500))
+def test_a_log_of_podman_is_resumed_exactly_where_a_line_comes_in_pieces_of_two_seconds(
+    stream: str, seed: int, breaks: list[float], step: int
+) -> None:
+    log = podman_log_of(seed)
+    texts = [text for _, text in log]
+    whole = [text.removesuffix(b"\n") for text in b"".join(texts).splitlines()]
+    position, lines, tty = Position(), [], stream == "terminal"
+    for share in [*sorted(breaks), 1.0]:
+        start = int(position.since[17:19]) if position.since else 0
+        data = b""
+        for second, text in log[: round(share * len(log))]:
+            if second >= start:
+                payload = b"2026-01-31T23:59:%02dZ " % second + text
+                data += payload if tty else struct.pack(">BxxxI", 1, len(payload)) + payload
+        decoder = TtyDecoder(1 << 20) if tty else FrameDecoder(1 << 20, podman=True)
+        replay, cursor = Replay(position), Cursor(position)
+        for at in range(0, len(data), step):
+            columns = decoder.feed(data[at : at + step])
+            cursor.see(columns)
+            columns = replay.filter(columns)
+            if columns.lines:
+                lines += columns.lines
+                position = cursor.advance(columns)
+        assert not replay.inexact
+    assert lines == whole
 
 
 @settings(max_examples=examples(300))
