@@ -215,18 +215,21 @@ class AgentProcess:
         """Waits until it is connected to the Engine, since it was last started."""
         self.until(lambda: "connected to " in self.said[self._said_before :], "not connected")
 
-    def until(self, holds: Callable[[], object], what: str = "it did not happen") -> None:
+    def until(
+        self, holds: Callable[[], object], what: str | Callable[[], object] = "it did not happen"
+    ) -> None:
         """Waits until `holds()` is true. Fails after `PATIENCE` seconds, or when the agent has
         ended, with the agent's log.
 
-        `what`: the message of the failure. A slow `holds` is called less often, since receivers run
-        in threads of this process and would have to wait for it.
+        `what`: the message of the failure, or what returns it then. A slow `holds` is called less
+        often, since receivers run in threads of this process and would have to wait for it.
         """
         began = time.monotonic()
         deadline = began + PATIENCE
         while not holds():
             now, ended = time.monotonic(), self.process.poll()
             if (ended is not None and not holds()) or now > deadline:
-                raise AssertionError(f"{what}; exit {ended}; the agent said:\n{self.said[-4000:]}")
+                why = what if isinstance(what, str) else what()
+                raise AssertionError(f"{why}; exit {ended}; the agent said:\n{self.said[-4000:]}")
             time.sleep(min(max(0.02, 5 * (now - began)), 1.0))
             began = time.monotonic()

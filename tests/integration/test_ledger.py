@@ -162,5 +162,8 @@ def test_what_an_earlier_run_has_left_on_disk_is_carried_over(
             left = LINES - before
             agent.until(lambda: 0 < on_disk(agent) == left - carried(agent))
             spooled.reading.set()
-            agent.until(lambda: parts(agent).get("spooled", {}).get("delivered") == left)
+            agent.until(
+                lambda: parts(agent).get("spooled", {}).get("delivered") == left,
+                lambda: (parts(agent), on_disk(agent), left, len(spooled.messages)),
+            )
             assert (on_disk(agent), carried(agent)) == (0, left)
