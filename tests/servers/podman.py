@@ -88,3 +88,8 @@ class PodmanServer:
         """Starts a container without a network; gives its id."""
         options = ("run", "--detach", "--network=none", f"--name={name}")
         return self.podman(*options, *arguments)
+
+    def log_of(self, name: str) -> Path:
+        """The file of a container's log, to which its monitor appends."""
+        path = self.podman("inspect", "--format={{.HostConfig.LogConfig.Path}}", name)
+        return Path(path)
