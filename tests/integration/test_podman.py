@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.model.container import EntryKind
 from pipeline.sources.docker.engine.client import Engine, NotFound, Unreadable
 from pipeline.sources.docker.engine.endpoint import resolve
+from pipeline.sources.docker.engine.stream import ByteStream
 from pipeline.sources.docker.logs.follower import Follower
 from pipeline.testing.agent_process import AgentProcess
 from pipeline.testing.following import Following, follow
@@ -181,6 +184,39 @@ async def test_all_lines_come_of_a_container_that_does_not_run_when_the_agent_re
             last = [] if state == "ended" else ["on"]
             await following.until_lines(name, MANY - 1 + len(last))
             assert following.lines(name) == numbered(MANY - 1, start=1) + last
+            assert following.gaps(name) == 0
+
+
+async def test_a_line_comes_that_is_written_right_before_the_agent_learns_of_the_end(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a container that is being stopped, of which the log was read to its end just before."""
+    traps = "trap '' TERM; trap 'echo last; exit' USR1"
+    name = await host.run(f"{traps}; echo first; while true; do sleep 0.1; done")
+    pid = int(await host.do("inspect", "--format={{.State.Pid}}", name))
+    reads, logs, get = 0, Engine.logs, Engine.get
+
+    async def counted(engine: Engine, container_id: str, **parameters: str) -> ByteStream:
+        nonlocal reads
+        reads += "follow" not in parameters
+        return await logs(engine, container_id, **parameters)
+
+    async def ended_before(engine: Engine, path: str, **parameters: str) -> Any:
+        nonlocal reads
+        if reads == 2 and path.startswith("/containers/") and not parameters:
+            reads = 0
+            os.kill(pid, signal.SIGUSR1)  # `podman kill` takes none that is being stopped
+            await host.do("wait", name)
+        return await get(engine, path, **parameters)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(host.do("stop", "--time=60", name))
+        while "stopping" not in await host.do("inspect", "--format={{.State.Status}}", name):
+            await asyncio.sleep(0.05)
+        monkeypatch.setattr(Engine, "logs", counted)
+        monkeypatch.setattr(Engine, "get", ended_before)
+        async with follow(host.url, state=tmp_path, start="beginning") as following:
+            assert await following.until_lines(name, 2) == ["first", "last"]
             assert following.gaps(name) == 0
 
 

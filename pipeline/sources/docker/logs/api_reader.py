@@ -145,18 +145,22 @@ class ApiReader:
 
         Returns as `_read_docker`.
         """
-        before, batcher = await self._state.ask(), self._batcher
-        run = before.started if before.steady else ""
-        end = await self._read_stream(way, run=run, follow=before.steady)
-        position, rest = None, None
+        found, batcher = await self._state.ask(), self._batcher
+        run = found.started if found.steady else ""
+        end = await self._read_stream(way, run=run, follow=found.steady)
+        position = None
         while position != batcher.position:  # a connection that breaks looks like the log's end
             position = batcher.position
-            rest = await self._rest_of(run)
-            end = rest if rest is not None and rest.decoder is not None else end
-        found = await self._state.ask()
-        if self._state.gone and rest is not end and self._state.opened == self._state.starts:
-            self._report.maybe_missed()
-        return end, found
+            # Before the read: what a container writes between that and its end is read next time.
+            found = await self._state.ask()
+            if found.steady:
+                break
+            rest = await self._read_rest()
+            if rest.decoder is not None:
+                end = rest
+            elif self._state.gone and self._state.opened == self._state.starts:
+                self._report.maybe_missed()
+        return end, found._replace(ended=found.ended or self._state.gone)
 
     async def _rest_of(self, run: str) -> End | None:
         """Reads the rest of a log without following, once the run has ended that began at `run`.
@@ -167,11 +171,17 @@ class ApiReader:
         if found.steady and found.started == run:
             return None
         try:
-            return await self._read_stream(None, follow=False)
-        except NotFound:
-            return End()
+            return await self._read_rest()
         finally:
             self._stream = followed
+
+    async def _read_rest(self) -> End:
+        """Reads what is written by now. An `End` without a decoder when there is no log."""
+        try:
+            return await self._read_stream(None, follow=False)
+        except NotFound:
+            await self._state.ask()
+            return End()
 
     # ------------------------------------------------------------------------ one stream
 
